@@ -1,0 +1,1 @@
+//! Files to definitions, accounts and diagnostics with spans.

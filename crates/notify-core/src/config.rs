@@ -1,0 +1,112 @@
+//! Everything that is in force at one moment: definitions, accounts, where secrets are read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::account::Accounts;
+use crate::name::WorkflowName;
+use crate::notification::Notification;
+use crate::problem::{Code, Path, Problem, Problems};
+use crate::secret::{SecretError, SecretSource, Secrets};
+use crate::workflow::Workflow;
+
+/// One immutable snapshot, checked as a whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    workflows: BTreeMap<WorkflowName, Workflow>,
+    accounts: Accounts,
+    secrets: Arc<dyn SecretSource>,
+}
+
+impl Config {
+    /// Checks that every notification has an account which can reach its recipients.
+    ///
+    /// # Errors
+    ///
+    /// Everything that does not fit, with paths that begin with the workflow's index.
+    pub fn new(
+        workflows: Vec<Workflow>,
+        accounts: Accounts,
+        secrets: Arc<dyn SecretSource>,
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::none();
+        let mut by_name = BTreeMap::new();
+        for (index, workflow) in workflows.into_iter().enumerate() {
+            let place = Path::root().then(index);
+            for (position, notification) in workflow.notifications().iter().enumerate() {
+                let place = place.then("notifications").then(position);
+                let place = place.then(notification.kind().as_str());
+                problems.absorb(&place, check(&accounts, notification));
+            }
+            let name = workflow.name().clone();
+            if by_name.insert(name.clone(), workflow).is_some() {
+                let message = format!("the workflow `{name}` is declared twice");
+                problems.push(Problem::new(
+                    Code::DECLARED_TWICE,
+                    place.then("workflow"),
+                    message,
+                ));
+            }
+        }
+        problems.or_value(Self {
+            workflows: by_name,
+            accounts,
+            secrets,
+        })
+    }
+
+    /// Returns the definition of a workflow.
+    pub fn workflow(&self, name: &WorkflowName) -> Option<&Workflow> {
+        self.workflows.get(name)
+    }
+
+    /// Walks the definitions in the order of their names.
+    pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
+        self.workflows.values()
+    }
+
+    /// Returns the accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Returns where secrets are read.
+    pub fn secret_source(&self) -> &dyn SecretSource {
+        &*self.secrets
+    }
+
+    /// Reads every secret of every account, and lists those that could not be read.
+    pub fn resolve_secrets(&self) -> (Secrets, Vec<SecretError>) {
+        let mut all = Secrets::default();
+        let mut missing = Vec::new();
+        for (_, account) in self.accounts.iter() {
+            for reference in account.secrets() {
+                match Secrets::resolve([reference], &*self.secrets) {
+                    Ok(secret) => all.extend(secret),
+                    Err(err) => missing.push(err),
+                }
+            }
+        }
+        (all, missing)
+    }
+}
+
+fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problems> {
+    let root = Path::root();
+    let id = accounts
+        .resolve(notification.kind(), notification.account())
+        .map_err(|problem| match notification.account() {
+            Some(_) => problem.under(&root.then("account")),
+            None => problem.at_key(),
+        })?;
+    let mut problems = Problems::none();
+    let Some(account) = accounts.get(&id) else {
+        return Ok(());
+    };
+    for (index, recipient) in notification.recipients().iter().enumerate() {
+        if let Err(problem) = account.target(notification, recipient) {
+            problems.push(problem.under(&root.then("to").then(index)));
+        }
+    }
+    problems.or_value(())
+}

@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod condition;
+pub mod config;
+pub mod content;
+pub mod email;
+pub mod event;
+pub mod execution;
+pub mod fit;
+pub mod name;
+pub mod notification;
+pub mod outcome;
+pub mod pagerduty;
+pub mod phase;
+pub mod problem;
+pub mod provider;
+pub mod registry;
+pub mod secret;
+pub mod slack;
+pub mod time;
+pub mod workflow;
+
+mod load;
+mod spec;
+mod text;
+
+pub use crate::account::{AccountId, Accounts};
+pub use crate::condition::Condition;
+pub use crate::config::Config;
+pub use crate::content::Message;
+pub use crate::email::{Email, EmailAddress};
+pub use crate::event::{Failure, FailureKind, WorkflowEnded};
+pub use crate::execution::Execution;
+pub use crate::name::{AccountName, Kind, WorkflowName};
+pub use crate::notification::{
+    Draft, Notification, NotificationKind, NotificationOptions, Options, Recipient, Spec,
+};
+pub use crate::outcome::{Cause, Outcome, Reason, Receipt, Scope};
+pub use crate::pagerduty::{PagerDuty, PagerDutyService};
+pub use crate::phase::{Phases, TerminalPhase};
+pub use crate::problem::{Code, Malformed, Path, Place, Problem, Problems};
+pub use crate::provider::{
+    Account, Action, Capabilities, Continuity, Delivery, DeliveryContext, DeliveryId, Payload,
+    Prepared, Provider, Target, Transport,
+};
+pub use crate::registry::{ProviderDescriptor, Registry, RegistryError};
+pub use crate::secret::{SecretError, SecretRef, SecretSource, Secrets};
+pub use crate::slack::{Slack, SlackRecipient};
+pub use crate::time::{Clock, SystemClock, Timestamp};
+pub use crate::workflow::Workflow;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

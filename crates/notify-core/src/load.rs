@@ -1,0 +1,261 @@
+//! From plain values to typed ones, with every problem and its place.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
+
+/// Loads a typed value and reports everything that is wrong with it.
+///
+/// Serde stops at its first error, so each value at fault is taken out and the rest read again,
+/// until nothing more is found.
+pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problems> {
+    let mut problems = Problems::none();
+    let mut rest = value.clone();
+    loop {
+        let problem = match attempt(&rest) {
+            Ok(loaded) => return problems.or_value(loaded),
+            Err(problem) => problem,
+        };
+        let missing_by_our_hand = problem.code == Code::MISSING_KEY
+            && at(value, &problem.path).is_some_and(|map| map.get(missing_key(&problem)).is_some());
+        if missing_by_our_hand {
+            return Err(problems);
+        }
+        let mended = take_out(&mut rest, &problem.path);
+        problems.push(problem);
+        if !mended {
+            return Err(problems);
+        }
+    }
+}
+
+fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|err| {
+        let path = path_of(err.path());
+        problem(path, &err.into_inner().to_string(), value)
+    })
+}
+
+fn path_of(path: &serde_path_to_error::Path) -> Path {
+    use serde_path_to_error::Segment as Seen;
+    path.iter()
+        .fold(Path::root(), |path, segment| match segment {
+            Seen::Seq { index } => path.then(*index),
+            Seen::Map { key } => path.then(key.as_str()),
+            // A tagged value stands under its tag: `when: {streak: 3}`.
+            Seen::Enum { variant } => path.then(variant.as_str()),
+            Seen::Unknown => path,
+        })
+}
+
+/// Words a serde error as a problem of ours.
+fn problem(path: Path, text: &str, root: &Value) -> Problem {
+    let backticked = |text: &str| -> Vec<String> {
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    if text.starts_with("unknown field") || text.starts_with("unknown variant") {
+        let mut names = backticked(text).into_iter();
+        let written = names.next().unwrap_or_default();
+        let known: Vec<String> = names.collect();
+        let field = text.starts_with("unknown field");
+        // The path of an unknown field ends in the field, or at its map, depending on the format.
+        let ends_in_field = path.segments().last() == Some(&Segment::Key(written.clone()));
+        let path = if field && !ends_in_field {
+            path.then(written.as_str())
+        } else {
+            path
+        };
+        return if field {
+            unknown_key(path, &written, known.iter().map(String::as_str))
+        } else {
+            let bare = at(root, &path).is_none_or(Value::is_string);
+            let path = if bare {
+                path
+            } else {
+                path.then(written.as_str())
+            };
+            Problem::new(
+                Code::WRONG_VALUE,
+                path,
+                format!("unknown value `{written}`"),
+            )
+            .help(choose(
+                &written,
+                &known.iter().map(String::as_str).collect::<Vec<_>>(),
+            ))
+        };
+    }
+    if text.starts_with("missing field") {
+        let name = backticked(text).into_iter().next().unwrap_or_default();
+        return Problem::new(Code::MISSING_KEY, path, format!("`{name}` is missing"));
+    }
+    let why = Malformed::from_serde(text);
+    let code = if why.sensitive {
+        Code::INLINE_SECRET
+    } else {
+        Code::WRONG_VALUE
+    };
+    Problem::malformed(code, path, why)
+}
+
+/// States that nothing reads this key.
+pub(crate) fn unknown_key<'a>(
+    path: Path,
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Problem {
+    let known: Vec<&str> = known.into_iter().collect();
+    let help = choose(written, &known);
+    Problem::new(Code::UNKNOWN_KEY, path, format!("unknown key `{written}`"))
+        .help(help)
+        .at_key()
+}
+
+/// Says what could have been meant.
+pub(crate) fn choose(written: &str, known: &[&str]) -> String {
+    let list = known
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    match (nearest(written, known.iter().copied()), known) {
+        (Some(name), _) => format!("did you mean `{name}`?"),
+        (None, []) => "there is nothing to choose from here; remove it".to_owned(),
+        (None, [_]) => format!("write {list}"),
+        (None, _) => format!("write one of {list}"),
+    }
+}
+
+fn missing_key(problem: &Problem) -> &str {
+    problem.message.split('`').nth(1).unwrap_or_default()
+}
+
+/// Finds the value at a path.
+fn at<'a>(root: &'a Value, path: &Path) -> Option<&'a Value> {
+    path.segments()
+        .iter()
+        .try_fold(root, |value, segment| match segment {
+            Segment::Key(key) => value.get(key),
+            Segment::Index(index) => value.get(index),
+        })
+}
+
+/// Takes the value at a path out of its parent; tells whether there was one.
+fn take_out(root: &mut Value, path: &Path) -> bool {
+    let Some((last, parents)) = path.segments().split_last() else {
+        return false;
+    };
+    let parent = parents
+        .iter()
+        .try_fold(root, |value, segment| match segment {
+            Segment::Key(key) => value.get_mut(key),
+            Segment::Index(index) => value.get_mut(index),
+        });
+    match (parent, last) {
+        (Some(Value::Object(map)), Segment::Key(key)) => map.remove(key).is_some(),
+        _ => false,
+    }
+}
+
+/// A map whose keys are taken one by one; what is left over is unknown.
+pub(crate) struct Keys<'a> {
+    map: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Keys<'a> {
+    /// Reads a value as a map.
+    pub(crate) fn of(value: &'a Value, what: &str) -> Result<Self, Problem> {
+        match value {
+            Value::Object(map) => Ok(Self {
+                map,
+                known: Vec::new(),
+            }),
+            other => Err(Problem::new(
+                Code::WRONG_VALUE,
+                Path::root(),
+                format!("{what} is a map, not {}", name_of(other)),
+            )),
+        }
+    }
+
+    /// Takes the value under a key, where there is one.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<&'a Value> {
+        self.known.push(key);
+        self.map.get(key)
+    }
+
+    /// Walks the keys that nobody took.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.map
+            .iter()
+            .map(|(key, value)| (key.as_str(), value))
+            .filter(|(key, _)| !self.known.contains(key))
+    }
+}
+
+/// Names a value's type as its author would.
+pub(crate) fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::problem::Place;
+    use crate::secret::SecretRef;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the errors of loading it are of interest")]
+    struct Sample {
+        retries: u32,
+        token: SecretRef,
+        #[serde(default)]
+        name: Option<String>,
+    }
+
+    #[test]
+    fn all_problems_of_a_value_are_found_in_one_go() {
+        let value = json!({"retrys": 3, "token": "hunter2", "name": 7, "colour": "red"});
+        let problems = typed::<Sample>(&value).unwrap_err();
+        let mut seen: Vec<(String, Code)> = problems
+            .iter()
+            .map(|problem| (problem.path.to_string(), problem.code))
+            .collect();
+        seen.sort();
+        let expected = [
+            (String::new(), Code::MISSING_KEY),
+            ("colour".to_owned(), Code::UNKNOWN_KEY),
+            ("name".to_owned(), Code::WRONG_VALUE),
+            ("retrys".to_owned(), Code::UNKNOWN_KEY),
+            ("token".to_owned(), Code::INLINE_SECRET),
+        ];
+        // The token is missing only because it was taken out; `retries` is missing by itself.
+        assert_eq!(seen, expected, "{problems}");
+        assert!(!problems.to_string().contains("hunter2"));
+        let misspelt = problems
+            .iter()
+            .find(|problem| problem.path.to_string() == "retrys");
+        assert_eq!(misspelt.unwrap().place, Place::Key);
+        assert_eq!(
+            misspelt.unwrap().help.as_deref(),
+            Some("did you mean `retries`?")
+        );
+    }
+}

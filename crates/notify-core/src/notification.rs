@@ -1,0 +1,267 @@
+//! The declared spec: who is told, when and how.
+//!
+//! Rust code builds one from [`NotificationKind::on`]; files and stored records come in through
+//! [`Registry::load_notification`](crate::Registry::load_notification). Both end in [`Notification`],
+//! and both give the same value.
+
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::condition::Condition;
+use crate::name::{AccountName, Kind};
+use crate::phase::Phases;
+use crate::problem::Malformed;
+
+/// A kind of notification: its name, the form of its recipients, its options.
+///
+/// Implemented by a unit type: [`Email`](crate::Email), [`Slack`](crate::Slack), or yours.
+pub trait NotificationKind: 'static {
+    /// The name in files, on the wire and in the ledger.
+    const KIND: &'static str;
+    /// What a notification of this kind can say beside phases and recipients.
+    type Options: NotificationOptions;
+    /// The form of its recipients; the text form must read back as the same value.
+    type Recipient: FromStr<Err = Malformed> + fmt::Display + Clone + Eq + Debug + Send + Sync;
+
+    /// Begins a notification for these phases.
+    fn on(phases: impl Into<Phases>) -> Draft<Self>
+    where
+        Self: Sized,
+    {
+        Draft {
+            phases: phases.into(),
+            kind: PhantomData,
+        }
+    }
+}
+
+/// The typed options of a kind. The wire form refuses unknown keys.
+pub trait NotificationOptions:
+    Serialize + DeserializeOwned + Default + Debug + PartialEq + Send + Sync + 'static
+{
+    /// The version of the stored form; raise it when an old record no longer loads.
+    const VERSION: u32 = 1;
+}
+
+/// Options whose kind is not known where they are held.
+pub trait Options: Any + Debug + Send + Sync {
+    /// Gives the stored form.
+    fn to_value(&self) -> Value;
+    /// Returns the version of the stored form.
+    fn version(&self) -> u32;
+    /// Gives the options as [`Any`], for [`Notification::options`].
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: NotificationOptions> Options for T {
+    fn to_value(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_else(|_| json!({}))
+    }
+
+    fn version(&self) -> u32 {
+        T::VERSION
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A notification that has phases and, so far, no recipient. It cannot be declared or sent.
+pub struct Draft<K: NotificationKind> {
+    phases: Phases,
+    kind: PhantomData<K>,
+}
+
+impl<K: NotificationKind> Draft<K> {
+    /// Adds the first recipient.
+    pub fn to(self, first: impl Into<K::Recipient>) -> Spec<K> {
+        Spec {
+            phases: self.phases,
+            when: None,
+            account: None,
+            recipients: vec![first.into()],
+            options: K::Options::default(),
+        }
+    }
+}
+
+/// A complete notification of a known kind.
+#[derive(Debug)]
+pub struct Spec<K: NotificationKind> {
+    phases: Phases,
+    when: Option<Condition>,
+    account: Option<AccountName>,
+    recipients: Vec<K::Recipient>,
+    options: K::Options,
+}
+
+impl<K: NotificationKind> Spec<K> {
+    /// Adds a recipient; one that is there already is not added again.
+    ///
+    /// # Errors
+    ///
+    /// When the recipient is a text that is not of the kind's form.
+    pub fn and<R: TryInto<K::Recipient>>(mut self, recipient: R) -> Result<Self, R::Error> {
+        let recipient = recipient.try_into()?;
+        if !self.recipients.contains(&recipient) {
+            self.recipients.push(recipient);
+        }
+        Ok(self)
+    }
+
+    /// Sends only where the condition holds.
+    #[must_use]
+    pub fn when(mut self, condition: Condition) -> Self {
+        self.when = Some(condition);
+        self
+    }
+
+    /// Sends through this account instead of the kind's default one.
+    #[must_use]
+    pub fn account(mut self, account: AccountName) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// Changes the options.
+    #[must_use]
+    pub fn options(mut self, change: impl FnOnce(&mut K::Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+}
+
+impl<K: NotificationKind> From<Spec<K>> for Notification {
+    fn from(spec: Spec<K>) -> Self {
+        Self {
+            phases: spec.phases,
+            when: spec.when,
+            kind: Kind::from_static(K::KIND),
+            account: spec.account,
+            recipients: spec.recipients.iter().map(Recipient::of).collect(),
+            options: Arc::new(spec.options),
+        }
+    }
+}
+
+/// A recipient in its text form, checked by the kind it belongs to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Recipient(Arc<str>);
+
+impl Recipient {
+    /// Takes a typed recipient.
+    pub fn of(recipient: &impl fmt::Display) -> Self {
+        Self(recipient.to_string().into())
+    }
+
+    /// Gives the typed recipient back.
+    ///
+    /// # Errors
+    ///
+    /// When it was checked by another kind, or by an older version with other rules.
+    pub fn typed<R: FromStr<Err = Malformed>>(&self) -> Result<R, Malformed> {
+        self.0.parse()
+    }
+
+    /// Returns the text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// A declared notification: phases, condition, kind, account, recipients, options.
+///
+/// There is no way to make one without a phase or without a recipient.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    pub(crate) phases: Phases,
+    pub(crate) when: Option<Condition>,
+    pub(crate) kind: Kind,
+    pub(crate) account: Option<AccountName>,
+    pub(crate) recipients: Vec<Recipient>,
+    pub(crate) options: Arc<dyn Options>,
+}
+
+impl Notification {
+    /// Returns the phases it is sent for.
+    pub fn phases(&self) -> Phases {
+        self.phases
+    }
+
+    /// Returns the condition, where there is one.
+    pub fn when(&self) -> Option<&Condition> {
+        self.when.as_ref()
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Returns the account it names; `None` means the kind's default one.
+    pub fn account(&self) -> Option<&AccountName> {
+        self.account.as_ref()
+    }
+
+    /// Returns the recipients; there is at least one.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+
+    /// Returns the options as their own type; `None` where the kind has another.
+    pub fn options<T: NotificationOptions>(&self) -> Option<&T> {
+        self.options.as_any().downcast_ref()
+    }
+
+    /// Returns the version of the options' stored form.
+    pub fn options_version(&self) -> u32 {
+        self.options.version()
+    }
+
+    /// Gives the long form as a value, which loads as the same notification.
+    pub fn to_value(&self) -> Value {
+        let mut body = match self.options.to_value() {
+            Value::Object(options) => options,
+            _ => Map::new(),
+        };
+        let recipients: Vec<&str> = self.recipients.iter().map(Recipient::as_str).collect();
+        body.insert("to".to_owned(), json!(recipients));
+        if let Some(account) = &self.account {
+            body.insert("account".to_owned(), json!(account));
+        }
+        let phases: Vec<_> = self.phases.iter().collect();
+        let mut value = Map::new();
+        value.insert("phases".to_owned(), json!(phases));
+        if let Some(when) = &self.when {
+            value.insert("when".to_owned(), json!(when));
+        }
+        value.insert(self.kind.to_string(), Value::Object(body));
+        Value::Object(value)
+    }
+}
+
+impl PartialEq for Notification {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_value() == other.to_value()
+    }
+}

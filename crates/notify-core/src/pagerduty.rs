@@ -1,0 +1,146 @@
+//! PagerDuty: services and the spec of a PagerDuty notification.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::Severity;
+use crate::email::shown;
+use crate::notification::{NotificationKind, NotificationOptions};
+use crate::problem::Malformed;
+use crate::text;
+
+/// The kind `pagerduty`: an incident on a service, closed by itself when the workflow succeeds again.
+///
+/// ```
+/// use notify_core::{phases, service, NotificationKind, PagerDuty};
+///
+/// let page = PagerDuty::on(phases![Failed, TimedOut]).to(service!("data-platform"));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PagerDuty;
+
+impl NotificationKind for PagerDuty {
+    const KIND: &'static str = "pagerduty";
+    type Options = PagerDutyOptions;
+    type Recipient = PagerDutyService;
+}
+
+/// What a PagerDuty notification can say beside phases and recipients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PagerDutyOptions {
+    /// How bad it is; from the phase where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+impl NotificationOptions for PagerDutyOptions {}
+
+/// The name of a PagerDuty service, as the account's `services` table calls it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PagerDutyService(Cow<'static, str>);
+
+impl PagerDutyService {
+    /// Takes a name that is known when the program is compiled; [`service!`](crate::service!) calls this.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, when the name is malformed.
+    #[expect(
+        clippy::panic,
+        reason = "runs in const items only, where a panic is a compile error"
+    )]
+    pub const fn from_static(name: &'static str) -> Self {
+        if let Err(why) = check(name) {
+            panic!("{}", why);
+        }
+        Self(Cow::Borrowed(name))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+const fn check(name: &str) -> Result<(), &'static str> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || text::chars(name) > 100 {
+        return Err("a service name has 1 to 100 characters");
+    }
+    if text::has_control(name) {
+        return Err("a service name has no control characters");
+    }
+    if text::byte(bytes, 0) == b' ' || text::byte(bytes, bytes.len() - 1) == b' ' {
+        return Err("a service name does not begin or end with a space");
+    }
+    if text::has(name, b'@') {
+        return Err("a mail address is not a service");
+    }
+    if text::byte(bytes, 0) == b'#' {
+        return Err("a channel is not a service");
+    }
+    Ok(())
+}
+
+impl FromStr for PagerDutyService {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let trimmed = text.trim_matches(' ');
+        check(trimmed).map_err(|why| {
+            let help = match trimmed {
+                _ if trimmed.contains('@') => "a mail address belongs under `email`",
+                _ if trimmed.starts_with('#') => "a channel belongs under `slack`",
+                _ => "use a name from `[accounts.pagerduty.….services]`",
+            };
+            Malformed::new(format!("`{}`: {why}", shown(text))).help(help)
+        })?;
+        Ok(Self(Cow::Owned(trimmed.to_owned())))
+    }
+}
+
+impl TryFrom<&str> for PagerDutyService {
+    type Error = Malformed;
+
+    fn try_from(text: &str) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for PagerDutyService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Writes a [`PagerDutyService`] constant; a malformed literal does not compile.
+///
+/// ```compile_fail
+/// let service = notify_core::service!("ops@example.com");
+/// ```
+#[macro_export]
+macro_rules! service {
+    ($name:literal) => {
+        const { $crate::PagerDutyService::from_static($name) }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_names_and_nothing_else() {
+        for name in ["data-platform", "Data Platform", "données"] {
+            assert_eq!(name.parse::<PagerDutyService>().unwrap().as_str(), name);
+        }
+        for name in ["", " ", "ops@example.com", "#data-alerts", "a\nb"] {
+            assert!(name.parse::<PagerDutyService>().is_err(), "{name:?}");
+        }
+    }
+}

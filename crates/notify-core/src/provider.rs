@@ -1,0 +1,320 @@
+//! The contract between providers and the engine.
+//!
+//! A provider passes four stages, and each may do only what is listed:
+//!
+//! | stage | may | must not |
+//! |---|---|---|
+//! | load | fail with a place | look at the environment |
+//! | validate | report *all* problems, give an [`Account`] | I/O, secrets, await, spawn |
+//! | connect | take resolved secrets, make clients, give a [`Transport`] | spawn tasks, send |
+//! | deliver | one attempt | retry, sleep, log secrets |
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::account::AccountId;
+use crate::content::Message;
+use crate::event::WorkflowEnded;
+use crate::notification::{Notification, NotificationKind, Recipient};
+use crate::outcome::Outcome;
+use crate::problem::{Malformed, Problem, Problems};
+use crate::secret::{SecretRef, Secrets};
+use crate::time::{Clock, Timestamp};
+
+/// What a provider crate implements, on a unit type, to be described and registered.
+pub trait Provider: 'static {
+    /// The kind of notification that it delivers.
+    type Kind: NotificationKind;
+    /// The section `[accounts.KIND.NAME]`; it refuses unknown keys.
+    type Config: DeserializeOwned;
+    /// One line on what it does.
+    const SUMMARY: &'static str;
+
+    /// Validates a loaded section and gives the account.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the section, with paths from the section's root.
+    fn account(id: AccountId, config: Self::Config) -> Result<Arc<dyn Account>, Problems>;
+}
+
+/// One configured instance of a provider: pure, without secrets, without waiting.
+///
+/// It answers every question that load, plan and preview ask.
+pub trait Account: fmt::Debug + Send + Sync {
+    /// Says what the account can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Finds out where a recipient's deliveries queue, and whether they form a conversation.
+    ///
+    /// # Errors
+    ///
+    /// When the account cannot reach the recipient; called at load for every declared one.
+    fn target(&self, notification: &Notification, to: &Recipient) -> Result<Target, Problem>;
+
+    /// Lowers a message to the vendor's form, within the vendor's limits, without secrets.
+    fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload;
+
+    /// Lists the secrets that [`connect`](Self::connect) needs.
+    fn secrets(&self) -> Vec<&SecretRef>;
+
+    /// Makes the transport. Opens no connection yet.
+    ///
+    /// # Errors
+    ///
+    /// When a client cannot be made of what was resolved: a malformed token, an unreadable CA file.
+    fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed>;
+}
+
+/// A connected account: the only thing that does I/O.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Returns how long one call of [`deliver`](Self::deliver) may take.
+    fn deadline(&self) -> Duration;
+
+    /// Makes one attempt and gives one outcome for each delivery, in order. No retry, no sleep.
+    ///
+    /// The future may be dropped at any point; nothing may run on after that.
+    async fn deliver(&self, cx: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome>;
+}
+
+/// What an account can do, as data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What was opened can be closed: an incident.
+    pub closes: bool,
+}
+
+impl Capabilities {
+    /// Returns the capabilities of an account that sends and does no more.
+    pub const fn none() -> Self {
+        Self { closes: false }
+    }
+
+    /// Adds that what was opened can be closed.
+    #[must_use]
+    pub const fn closes(mut self) -> Self {
+        self.closes = true;
+        self
+    }
+}
+
+/// Where a recipient's deliveries queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What a wait applies to, within the account: a channel, a routing key, nothing.
+    pub lane: String,
+    /// Which ends belong together, where the account holds conversations.
+    pub conversation: Option<Continuity>,
+}
+
+impl Target {
+    /// Names a lane without conversations.
+    pub fn lane(lane: impl Into<String>) -> Self {
+        Self {
+            lane: lane.into(),
+            conversation: None,
+        }
+    }
+
+    /// Adds which ends belong together.
+    #[must_use]
+    pub fn conversation(mut self, continuity: Continuity) -> Self {
+        self.conversation = Some(continuity);
+        self
+    }
+}
+
+/// Which ends belong to one conversation with a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuity {
+    /// All ends of the workflow.
+    Workflow,
+    /// All ends of the execution.
+    Execution,
+}
+
+/// What a delivery does to its conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// There is no conversation.
+    Send,
+    /// Opens one, or adds to the open one.
+    Open,
+    /// Closes the open one.
+    Close,
+}
+
+impl Action {
+    /// Returns the action's name in the ledger.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Open => "open",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// The identity of a delivery: the same on every attempt, different from every other's.
+///
+/// In text `ntf_` and 32 hexadecimal digits; vendors that want a UUID get [`DeliveryId::uuid`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeliveryId(Uuid);
+
+impl DeliveryId {
+    /// Takes a UUID.
+    pub const fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// Returns the UUID.
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ntf_{}", self.0.simple())
+    }
+}
+
+impl fmt::Debug for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<DeliveryId> for String {
+    fn from(id: DeliveryId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for DeliveryId {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        text.strip_prefix("ntf_")
+            .and_then(|digits| Uuid::try_parse(digits).ok())
+            .map(Self)
+            .ok_or_else(|| Malformed::new("not a delivery id").help("it looks like `ntf_0192…`"))
+    }
+}
+
+/// One notification for one recipient of one event: what a payload is made for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Delivery<'a> {
+    /// The delivery's identity.
+    pub id: DeliveryId,
+    /// What it does to its conversation.
+    pub action: Action,
+    /// The conversation's key: at most 255 ASCII characters, the same for all its deliveries.
+    pub conversation: Option<&'a str>,
+    /// The event.
+    pub event: &'a WorkflowEnded,
+    /// The declared notification.
+    pub notification: &'a Notification,
+    /// The recipient.
+    pub recipient: &'a Recipient,
+    /// When the workflow ended: the same on every attempt, so that a payload is too.
+    pub at: Timestamp,
+}
+
+impl<'a> Delivery<'a> {
+    /// Describes a delivery outside a conversation.
+    pub fn new(
+        id: DeliveryId,
+        event: &'a WorkflowEnded,
+        notification: &'a Notification,
+        recipient: &'a Recipient,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            action: Action::Send,
+            conversation: None,
+            event,
+            notification,
+            recipient,
+            at,
+        }
+    }
+
+    /// Puts the delivery into a conversation.
+    #[must_use]
+    pub fn in_conversation(mut self, key: &'a str, action: Action) -> Self {
+        self.conversation = Some(key);
+        self.action = action;
+        self
+    }
+}
+
+/// A message in the vendor's form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The media type of the body.
+    pub content_type: &'static str,
+    /// The body, without any secret.
+    pub body: Bytes,
+}
+
+impl Payload {
+    /// Takes a JSON body.
+    pub fn json(body: &impl Serialize) -> Self {
+        Self {
+            content_type: "application/json",
+            body: serde_json::to_vec(body).unwrap_or_default().into(),
+        }
+    }
+}
+
+/// A delivery that is ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The delivery's identity, for the vendor's idempotency aid.
+    pub id: DeliveryId,
+    /// The recipient.
+    pub recipient: Recipient,
+    /// The message.
+    pub payload: Payload,
+}
+
+/// What surrounds an attempt.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DeliveryContext<'a> {
+    /// Which attempt it is, counted from one.
+    pub attempt: u32,
+    /// The time.
+    pub clock: &'a dyn Clock,
+}
+
+impl<'a> DeliveryContext<'a> {
+    /// Describes an attempt.
+    pub fn new(attempt: u32, clock: &'a dyn Clock) -> Self {
+        Self { attempt, clock }
+    }
+}

@@ -1,0 +1,222 @@
+//! The kinds that this program can deliver.
+//!
+//! `inventory` only discovers what is linked; everything else works on an immutable [`Registry`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::account::AccountId;
+use crate::load;
+use crate::name::Kind;
+use crate::notification::{NotificationKind, Options, Recipient};
+use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
+use crate::provider::{Account, Provider};
+
+/// What a provider crate tells about itself: its kind and how its three typed parts are loaded.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ProviderDescriptor {
+    /// The kind it delivers.
+    pub kind: &'static str,
+    /// One line on what it does.
+    pub summary: &'static str,
+    /// The crate that it comes from.
+    pub crate_name: &'static str,
+    load_account: LoadAccount,
+    pub(crate) load_options: fn(&Value) -> Result<Arc<dyn Options>, Problems>,
+    pub(crate) load_recipient: fn(&str) -> Result<Recipient, Malformed>,
+}
+
+type LoadAccount = fn(AccountId, &Value) -> Result<Arc<dyn Account>, Problems>;
+
+impl ProviderDescriptor {
+    /// Describes a provider; `crate_name` is `env!("CARGO_PKG_NAME")`.
+    pub const fn of<P: Provider>(crate_name: &'static str) -> Self {
+        Self {
+            kind: P::Kind::KIND,
+            summary: P::SUMMARY,
+            crate_name,
+            load_account: |id, section| P::account(id, load::typed(section)?),
+            load_options: |options| {
+                let options: <P::Kind as NotificationKind>::Options = load::typed(options)?;
+                Ok(Arc::new(options))
+            },
+            load_recipient: |text| {
+                let recipient: <P::Kind as NotificationKind>::Recipient = text.parse()?;
+                Ok(Recipient::of(&recipient))
+            },
+        }
+    }
+
+    /// Loads and validates the section of one account.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, with paths from the section's root.
+    pub fn load_account(
+        &self,
+        id: AccountId,
+        section: &Value,
+    ) -> Result<Arc<dyn Account>, Problems> {
+        (self.load_account)(id, section)
+    }
+}
+
+impl fmt::Debug for ProviderDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.kind, self.crate_name)
+    }
+}
+
+/// What `inventory` collects.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Registration(pub ProviderDescriptor);
+
+inventory::collect!(Registration);
+
+/// Makes a provider discoverable by every program that links its crate.
+///
+/// The crate must be linked: `use my_provider as _;` somewhere in the program is enough.
+#[macro_export]
+macro_rules! register_provider {
+    ($descriptor:expr) => {
+        $crate::__private::inventory::submit! {
+            $crate::registry::Registration($descriptor)
+        }
+    };
+}
+
+/// Why there is no registry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Nothing was found.
+    #[error(
+        "no provider is linked into this program: add `use notify_slack as _;` for each provider \
+         crate, or turn on the provider features of `workflow-notify`"
+    )]
+    Empty,
+    /// Two crates deliver one kind.
+    #[error(
+        "the kind `{kind}` is delivered by both `{first}` and `{second}`: link only one of them"
+    )]
+    Duplicate {
+        /// The kind.
+        kind: &'static str,
+        /// The crate that came first by name.
+        first: &'static str,
+        /// The other crate.
+        second: &'static str,
+    },
+    /// A provider gives its kind a name that files cannot hold.
+    #[error("the crate `{crate_name}` has a kind named `{kind}`: {why}")]
+    BadKind {
+        /// The kind.
+        kind: &'static str,
+        /// The crate.
+        crate_name: &'static str,
+        /// What is wrong with the name.
+        why: Malformed,
+    },
+}
+
+/// Keys of a notification that are no kind.
+pub(crate) const RESERVED: [&str; 3] = ["phases", "when", "on"];
+
+/// Every kind that this program can deliver, sorted by name.
+#[derive(Clone, Debug)]
+pub struct Registry(Arc<BTreeMap<&'static str, ProviderDescriptor>>);
+
+impl Registry {
+    /// Collects the providers that are linked into this program. Called once, at the edge.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or when two deliver one kind.
+    pub fn discover() -> Result<Self, RegistryError> {
+        Self::of(
+            inventory::iter::<Registration>
+                .into_iter()
+                .map(|found| found.0),
+        )
+    }
+
+    /// Collects these providers: for tests, and for static libraries, which discover nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or when two deliver one kind.
+    pub fn of(
+        descriptors: impl IntoIterator<Item = ProviderDescriptor>,
+    ) -> Result<Self, RegistryError> {
+        let mut sorted: Vec<ProviderDescriptor> = descriptors.into_iter().collect();
+        sorted.sort_by_key(|descriptor| (descriptor.kind, descriptor.crate_name));
+        let mut by_kind = BTreeMap::new();
+        for descriptor in sorted {
+            let ProviderDescriptor {
+                kind, crate_name, ..
+            } = descriptor;
+            let reserved = Malformed::new("the name is a key of every notification");
+            let named = match Kind::new(kind) {
+                Ok(_) if RESERVED.contains(&kind) => Err(reserved),
+                other => other,
+            };
+            named.map_err(|why| RegistryError::BadKind {
+                kind,
+                crate_name,
+                why,
+            })?;
+            let earlier: Option<ProviderDescriptor> = by_kind.insert(kind, descriptor);
+            if let Some(earlier) = earlier {
+                return Err(RegistryError::Duplicate {
+                    kind,
+                    first: earlier.crate_name,
+                    second: crate_name,
+                });
+            }
+        }
+        if by_kind.is_empty() {
+            return Err(RegistryError::Empty);
+        }
+        Ok(Self(Arc::new(by_kind)))
+    }
+
+    /// Walks the providers in the order of their kinds.
+    pub fn iter(&self) -> impl Iterator<Item = &ProviderDescriptor> {
+        self.0.values()
+    }
+
+    /// Walks the names of the kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// Returns the provider of a kind.
+    pub fn get(&self, kind: &str) -> Option<&ProviderDescriptor> {
+        self.0.get(kind)
+    }
+
+    /// Says that no provider has this kind, and which kinds there are.
+    pub fn unknown_kind(&self, path: Path, kind: &str) -> Problem {
+        let known: Vec<&str> = self.0.keys().copied().collect();
+        let list = known
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let linked = format!(
+            "the kinds linked in are {list}; another comes with its provider's crate and cargo feature"
+        );
+        let help = match nearest(kind, known) {
+            Some(name) => format!("did you mean `{name}`? {linked}"),
+            None => linked,
+        };
+        Problem::new(Code::UNKNOWN_KIND, path, format!("unknown kind `{kind}`"))
+            .help(help)
+            .at_key()
+    }
+}

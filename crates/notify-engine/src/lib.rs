@@ -1,0 +1,1 @@
+//! Accept, plan, record, claim, render, deliver, settle.

@@ -1,0 +1,1 @@
+//! The one HTTP client for providers: TLS, timeouts, redaction, status to outcome, Retry-After.

@@ -1,0 +1,1 @@
+//! The embedded outbox on SQLite.
