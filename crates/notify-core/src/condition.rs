@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{FailureKind, WorkflowEnded};
 use crate::phase::TerminalPhase;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// A condition on an event and on the ends of the same workflow before it.
 ///
@@ -45,6 +45,9 @@ pub struct Past {
     pub previous: TerminalPhase,
     /// How many ends in a row were without success, this one included.
     pub streak: u32,
+    /// When the row of ends without success began that this end continues or closes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl Condition {
@@ -98,7 +101,6 @@ mod tests {
     use crate::event::Failure;
     use crate::execution::Execution;
     use crate::name::WorkflowName;
-    use crate::time::Timestamp;
 
     fn holds(condition: &str, phase: TerminalPhase, previous: TerminalPhase, streak: u32) -> bool {
         let condition: Condition = serde_json::from_str(condition).unwrap();
@@ -108,7 +110,14 @@ mod tests {
             .ended_at(Timestamp::from_micros(3_600_000_000))
             .label("team", "data")
             .failure(Failure::new("disk full").kind(FailureKind::System));
-        condition.holds(&event, &Past { previous, streak })
+        condition.holds(
+            &event,
+            &Past {
+                previous,
+                streak,
+                since: None,
+            },
+        )
     }
 
     #[test]

@@ -55,8 +55,10 @@ pub struct WorkflowEnded {
     pub outputs: BTreeMap<String, Value>,
     /// The tasks that ended, each with its own phase.
     pub tasks: Vec<TaskEnded>,
-    /// Notifications of this one run, beside those of the workflow's definition.
-    pub notifications: Vec<Notification>,
+    /// Notifications of this one run, instead of those of the workflow's definition.
+    ///
+    /// `None` leaves it to the definition; an empty list tells nobody.
+    pub notifications: Option<Vec<Notification>>,
 }
 
 impl WorkflowEnded {
@@ -75,7 +77,7 @@ impl WorkflowEnded {
             labels: BTreeMap::new(),
             outputs: BTreeMap::new(),
             tasks: Vec::new(),
-            notifications: Vec::new(),
+            notifications: None,
         }
     }
 
@@ -114,10 +116,10 @@ impl WorkflowEnded {
         self
     }
 
-    /// Adds a notification of this one run.
+    /// Sets the notifications of this one run, instead of those of the workflow's definition.
     #[must_use]
-    pub fn notify(mut self, notification: impl Into<Notification>) -> Self {
-        self.notifications.push(notification.into());
+    pub fn notifications(mut self, notifications: Vec<Notification>) -> Self {
+        self.notifications = Some(notifications);
         self
     }
 
@@ -220,8 +222,8 @@ pub mod wire {
         outputs: BTreeMap<String, Value>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tasks: Vec<TaskEnded>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        notifications: Vec<Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notifications: Option<Vec<Value>>,
     }
 
     impl From<&super::WorkflowEnded> for WorkflowEnded {
@@ -243,9 +245,7 @@ pub mod wire {
                 tasks: event.tasks,
                 notifications: event
                     .notifications
-                    .iter()
-                    .map(super::Notification::to_value)
-                    .collect(),
+                    .map(|all| all.iter().map(super::Notification::to_value).collect()),
             }
         }
     }
@@ -265,11 +265,12 @@ pub mod wire {
                 ));
             }
             let place = Path::root().then("notifications");
-            let mut notifications = Vec::new();
-            for (index, value) in self.notifications.iter().enumerate() {
-                let loaded = registry.load_notification(value);
-                notifications.extend(problems.absorb(&place.then(index), loaded));
-            }
+            let mut load = |(index, value): (usize, &Value)| {
+                problems.absorb(&place.then(index), registry.load_notification(value))
+            };
+            let notifications = self
+                .notifications
+                .map(|values| values.iter().enumerate().filter_map(&mut load).collect());
             problems.or_value(super::WorkflowEnded {
                 workflow: self.workflow,
                 version: self.workflow_version,

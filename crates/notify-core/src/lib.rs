@@ -26,7 +26,7 @@ mod spec;
 mod text;
 
 pub use crate::account::{AccountId, Accounts};
-pub use crate::condition::Condition;
+pub use crate::condition::{Condition, Past};
 pub use crate::config::Config;
 pub use crate::content::Message;
 pub use crate::email::{Email, EmailAddress};

@@ -63,6 +63,9 @@ pub trait Account: fmt::Debug + Send + Sync {
     /// Lowers a message to the vendor's form, within the vendor's limits, without secrets.
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload;
 
+    /// Returns how long one attempt may take; after that its outcome is unknown.
+    fn deadline(&self) -> Duration;
+
     /// Lists the secrets that [`connect`](Self::connect) needs.
     fn secrets(&self) -> Vec<&SecretRef>;
 
@@ -77,9 +80,6 @@ pub trait Account: fmt::Debug + Send + Sync {
 /// A connected account: the only thing that does I/O.
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Returns how long one call of [`deliver`](Self::deliver) may take.
-    fn deadline(&self) -> Duration;
-
     /// Makes one attempt and gives one outcome for each delivery, in order. No retry, no sleep.
     ///
     /// The future may be dropped at any point; nothing may run on after that.

@@ -1,0 +1,214 @@
+//! Plan: who is told, on what, and why not the others. Pure.
+
+use std::fmt::Write;
+
+use notify_core::{
+    AccountId, Action, Config, Continuity, DeliveryId, Notification, Past, Recipient, WorkflowEnded,
+};
+use notify_outbox::{
+    Conversation, End, EventId, NewDelivery, NewState, Plan, PlanContext, Spec, WorkflowKey,
+    record::delivery_id,
+};
+use sha2::{Digest, Sha256};
+
+/// Why an event cannot be planned by this engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unplannable {
+    /// The workflow is not declared here, and the event brings no notifications of its own.
+    #[error("no definition of workflow `{0}`")]
+    UnknownWorkflow(String),
+    /// A notification needs an account that is not configured here.
+    #[error("{0}")]
+    NoAccount(String),
+}
+
+/// Decides what one event means, from what is declared and what happened before.
+///
+/// A notification for another phase gives nothing; one for this phase gives a delivery for each
+/// recipient, or a skip with its reason. A success closes what earlier ends opened.
+///
+/// # Errors
+///
+/// When another engine has to plan the event, because this one does not know enough.
+pub fn plan(
+    id: EventId,
+    event: &WorkflowEnded,
+    config: &Config,
+    context: PlanContext,
+) -> Result<Plan, Unplannable> {
+    let declared: &[Notification] = match (&event.notifications, config.workflow(&event.workflow)) {
+        (Some(own), _) => own,
+        (None, Some(workflow)) => workflow.notifications(),
+        (None, None) => return Err(Unplannable::UnknownWorkflow(event.workflow.to_string())),
+    };
+    let ended_at = event
+        .ended_at
+        .unwrap_or(notify_core::Timestamp::from_micros(0));
+    let end = End::new(ended_at, id, event.phase);
+    let past = context.history.past(&end);
+    let mut planner = Planner {
+        id,
+        event,
+        config,
+        past,
+        deliveries: closes(id, event, config, &context, ended_at),
+    };
+    for notification in declared {
+        planner.notification(notification)?;
+    }
+    Ok(Plan {
+        event: id,
+        workflow: WorkflowKey::of(event),
+        past,
+        history: context.history.with(end),
+        deliveries: planner.deliveries,
+    })
+}
+
+/// Plans the end of everything that earlier ends of the workflow opened, when it succeeds.
+fn closes(
+    id: EventId,
+    event: &WorkflowEnded,
+    config: &Config,
+    context: &PlanContext,
+    ended_at: notify_core::Timestamp,
+) -> Vec<NewDelivery> {
+    if !event.phase.is_success() {
+        return Vec::new();
+    }
+    let closable = |conversation: &&Conversation| {
+        let account = config.accounts().get(&conversation.account);
+        account.is_some_and(|account| account.capabilities().closes)
+            && conversation.opened < (ended_at, id)
+    };
+    let close = |conversation: &Conversation| NewDelivery {
+        id: delivery_id(id, &conversation.spec.digest, &conversation.recipient),
+        spec: conversation.spec.clone(),
+        account: conversation.account.clone(),
+        lane: conversation.lane.clone(),
+        recipient: conversation.recipient.clone(),
+        action: Action::Close,
+        conversation: Some(conversation.key.clone()),
+        state: NewState::Pending,
+    };
+    context
+        .conversations
+        .iter()
+        .filter(closable)
+        .map(close)
+        .collect()
+}
+
+struct Planner<'a> {
+    id: EventId,
+    event: &'a WorkflowEnded,
+    config: &'a Config,
+    past: Past,
+    deliveries: Vec<NewDelivery>,
+}
+
+impl Planner<'_> {
+    fn notification(&mut self, notification: &Notification) -> Result<(), Unplannable> {
+        if !notification.phases().contains(self.event.phase) {
+            return Ok(());
+        }
+        let accounts = self.config.accounts();
+        let account = accounts
+            .resolve(notification.kind(), notification.account())
+            .map_err(|problem| Unplannable::NoAccount(problem.to_string()))?;
+        let spec = Spec::freeze(notification);
+        let unmet = notification
+            .when()
+            .filter(|condition| !condition.holds(self.event, &self.past))
+            .map(|condition| condition.why_not(&self.past));
+        let disabled = accounts
+            .is_disabled(&account)
+            .then(|| format!("account `{account}` is switched off"));
+        let reason = disabled.or(unmet);
+        for recipient in notification.recipients() {
+            let delivery = self.delivery(notification, &spec, &account, recipient, reason.clone());
+            self.add(delivery);
+        }
+        Ok(())
+    }
+
+    fn delivery(
+        &self,
+        notification: &Notification,
+        spec: &Spec,
+        account: &AccountId,
+        recipient: &Recipient,
+        reason: Option<String>,
+    ) -> NewDelivery {
+        let id: DeliveryId = delivery_id(self.id, &spec.digest, recipient);
+        let mut delivery = NewDelivery {
+            id,
+            spec: spec.clone(),
+            account: account.clone(),
+            lane: String::new(),
+            recipient: recipient.clone(),
+            action: Action::Send,
+            conversation: None,
+            state: reason.map_or(NewState::Pending, NewState::Skipped),
+        };
+        let Some(configured) = self.config.accounts().get(account) else {
+            return delivery;
+        };
+        match configured.target(notification, recipient) {
+            Ok(target) => {
+                delivery.lane = target.lane;
+                let closes = configured.capabilities().closes;
+                if let Some(continuity) = target.conversation.filter(|_| closes) {
+                    delivery.conversation = Some(self.conversation_key(continuity, recipient));
+                    delivery.action = Action::Open;
+                }
+            }
+            Err(problem) => delivery.state = NewState::Skipped(problem.to_string()),
+        }
+        // A success opens nothing; where something is open, its close is planned already.
+        if delivery.action == Action::Open && self.event.phase.is_success() {
+            delivery.action = Action::Close;
+            delivery.state = match delivery.state {
+                NewState::Pending => NewState::Skipped("nothing open".to_owned()),
+                skipped @ NewState::Skipped(_) => skipped,
+            };
+        }
+        delivery
+    }
+
+    /// Adds a delivery unless the same notification, or the close of its conversation, is there.
+    fn add(&mut self, delivery: NewDelivery) {
+        let closes = delivery.action == Action::Close;
+        let known = self.deliveries.iter().any(|other| {
+            other.id == delivery.id
+                || (closes
+                    && other.account == delivery.account
+                    && other.conversation == delivery.conversation)
+        });
+        if !known {
+            self.deliveries.push(delivery);
+        }
+    }
+
+    /// Names a conversation: readable where it fits into what vendors take, else a digest.
+    fn conversation_key(&self, continuity: Continuity, recipient: &Recipient) -> String {
+        let execution = &self.event.execution;
+        let (project, domain) = (execution.project(), execution.domain());
+        let workflow = &self.event.workflow;
+        let run = match continuity {
+            Continuity::Workflow => String::new(),
+            Continuity::Execution => format!("/{}", execution.name()),
+        };
+        let key = format!("{project}/{domain}/{workflow}{run}@{recipient}");
+        // PagerDuty takes 255 characters for a `dedup_key`; nobody objects to ASCII.
+        if key.len() <= 255 && key.is_ascii() {
+            return key;
+        }
+        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        digest.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").ok();
+            hex
+        })
+    }
+}

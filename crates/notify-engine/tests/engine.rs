@@ -1,0 +1,770 @@
+//! The engine on a real SQLite outbox, with a provider that does as it is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use notify_core::condition::changed;
+use notify_core::outcome::{Cause, Reason, Scope};
+use notify_core::{
+    Account, AccountId, Accounts, Capabilities, Clock, Config, Continuity, Delivery,
+    DeliveryContext, Execution, Failure, Malformed, Message, Notification, NotificationKind,
+    NotificationOptions, Outcome, Payload, Phases, Prepared, Problem, Problems, Provider,
+    ProviderDescriptor, Receipt, Recipient, Registry, SecretError, SecretRef, SecretSource,
+    Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow, WorkflowEnded, WorkflowName,
+    phases,
+};
+use notify_engine::{Engine, Settings};
+use notify_outbox::{Accepted, DeliveryRecord, DeliveryState, Outbox, Status};
+use notify_outbox_sqlite::SqliteOutbox;
+use serde::{Deserialize, Serialize};
+
+// ---------------------------------------------------------------- a provider that does as it is told
+
+/// What the next attempts to one recipient do.
+#[derive(Clone, Debug)]
+enum Script {
+    Give(Outcome),
+    Panic,
+    Hang,
+}
+
+/// Everything that reached the vendor: recipient, delivery, what it was about.
+#[derive(Debug, Default)]
+struct Vendor {
+    scripts: BTreeMap<String, VecDeque<Script>>,
+    seen: Vec<(String, String, String)>,
+}
+
+/// Tests run side by side in one process, so each has a vendor of its own, found by account name.
+fn vendors() -> &'static Mutex<BTreeMap<String, Arc<Mutex<Vendor>>>> {
+    static VENDORS: OnceLock<Mutex<BTreeMap<String, Arc<Mutex<Vendor>>>>> = OnceLock::new();
+    VENDORS.get_or_init(Mutex::default)
+}
+
+fn vendor(account: &str) -> Arc<Mutex<Vendor>> {
+    let mut vendors = vendors().lock().unwrap();
+    Arc::clone(vendors.entry(account.to_owned()).or_default())
+}
+
+struct Fake;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FakeOptions {}
+
+impl NotificationOptions for FakeOptions {}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Topic(String);
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Topic {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<&str> for Topic {
+    type Error = Malformed;
+
+    fn try_from(text: &str) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl NotificationKind for Fake {
+    const KIND: &'static str = "fake";
+    type Options = FakeOptions;
+    type Recipient = Topic;
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FakeConfig {
+    #[serde(default)]
+    closes: bool,
+}
+
+#[derive(Debug)]
+struct FakeAccount {
+    id: AccountId,
+    closes: bool,
+}
+
+#[derive(Debug)]
+struct FakeTransport(Arc<Mutex<Vendor>>);
+
+impl Provider for Fake {
+    type Kind = Self;
+    type Config = FakeConfig;
+    const SUMMARY: &'static str = "does as it is told";
+
+    fn account(id: AccountId, config: FakeConfig) -> Result<Arc<dyn Account>, Problems> {
+        let closes = config.closes;
+        Ok(Arc::new(FakeAccount { id, closes }))
+    }
+}
+
+impl Account for FakeAccount {
+    fn capabilities(&self) -> Capabilities {
+        if self.closes {
+            Capabilities::none().closes()
+        } else {
+            Capabilities::none()
+        }
+    }
+
+    fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
+        let target = Target::lane(to.as_str());
+        Ok(if self.closes {
+            target.conversation(Continuity::Workflow)
+        } else {
+            target
+        })
+    }
+
+    fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
+        Payload::json(&format!("{} {}", delivery.action.name(), message.headline))
+    }
+
+    fn secrets(&self) -> Vec<&SecretRef> {
+        Vec::new()
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn connect(&self, _: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
+        Ok(Arc::new(FakeTransport(vendor(self.id.name.as_str()))))
+    }
+}
+
+#[async_trait]
+impl Transport for FakeTransport {
+    async fn deliver(&self, _: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome> {
+        let prepared = &batch[0];
+        let script = {
+            let mut vendor = self.0.lock().unwrap();
+            let to = prepared.recipient.to_string();
+            let body: String = serde_json::from_slice(&prepared.payload.body).unwrap();
+            vendor
+                .seen
+                .push((to.clone(), prepared.id.to_string(), body));
+            vendor.scripts.get_mut(&to).and_then(VecDeque::pop_front)
+        };
+        match script {
+            None => vec![Outcome::Delivered(Receipt::new("ok"))],
+            Some(Script::Give(outcome)) => vec![outcome],
+            Some(Script::Panic) => panic!("the provider is broken"),
+            Some(Script::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
+        let (reference, why) = (reference.clone(), "there are none".to_owned());
+        Err(SecretError { reference, why })
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+struct HandClock(Mutex<Timestamp>);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+// ---------------------------------------------------------------------------------------- the bench
+
+/// One outbox file and one vendor; engines come and go.
+struct Bench {
+    account: String,
+    folder: tempfile::TempDir,
+    clock: Arc<HandClock>,
+    closes: bool,
+    notifications: Vec<Notification>,
+}
+
+fn registry() -> Registry {
+    Registry::of([ProviderDescriptor::of::<Fake>("fake-provider")]).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_000_000_000_000_000 + second * 1_000_000)
+}
+
+fn told(phases: impl Into<Phases>, topics: &[&str]) -> Notification {
+    let (first, more) = topics.split_first().unwrap();
+    let spec = Fake::on(phases).to(Topic((*first).to_owned()));
+    more.iter()
+        .fold(spec, |spec, topic| spec.and(*topic).unwrap())
+        .into()
+}
+
+impl Bench {
+    fn new(account: &str, notifications: Vec<Notification>) -> Self {
+        Self {
+            account: account.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(HandClock(Mutex::new(at(0)))),
+            closes: false,
+            notifications,
+        }
+    }
+
+    fn closing(account: &str, notifications: Vec<Notification>) -> Self {
+        Self {
+            closes: true,
+            ..Self::new(account, notifications)
+        }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("notify.db")
+    }
+
+    fn outbox(&self) -> SqliteOutbox {
+        SqliteOutbox::open(&self.path(), Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
+    }
+
+    async fn engine(&self) -> Engine {
+        let registry = registry();
+        let section = serde_json::json!({"fake": {&self.account: {"closes": self.closes}}});
+        let accounts = Accounts::load(&registry, &section).unwrap();
+        let workflow = self
+            .notifications
+            .iter()
+            .fold(Workflow::new("etl").unwrap(), |workflow, notification| {
+                workflow.notify(notification.clone())
+            });
+        let config = Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap();
+        Engine::builder(registry)
+            .config(config)
+            .outbox(self.outbox())
+            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+            .settings(Settings::default())
+            .start()
+            .await
+            .unwrap()
+    }
+
+    fn script(&self, topic: &str, script: Script) {
+        let vendor = vendor(&self.account);
+        let mut vendor = vendor.lock().unwrap();
+        vendor
+            .scripts
+            .entry(topic.to_owned())
+            .or_default()
+            .push_back(script);
+    }
+
+    /// What reached the vendor, without the ids.
+    fn seen(&self) -> Vec<(String, String)> {
+        let vendor = vendor(&self.account);
+        let seen = &vendor.lock().unwrap().seen;
+        seen.iter()
+            .map(|(to, _, body)| (to.clone(), body.clone()))
+            .collect()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let vendor = vendor(&self.account);
+        let seen = &vendor.lock().unwrap().seen;
+        seen.iter().map(|(_, id, _)| id.clone()).collect()
+    }
+
+    fn pass(&self, time: Duration) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = now.after(time);
+    }
+}
+
+fn ended(run: &str, phase: TerminalPhase, second: i64) -> WorkflowEnded {
+    let execution = Execution::new("p", "d", run).unwrap();
+    WorkflowEnded::new(WorkflowName::new("etl").unwrap(), execution, phase)
+        .ended_at(at(second))
+        .failure(Failure::new("it broke"))
+}
+
+async fn drain(engine: &Engine) -> Status {
+    engine.drain(Duration::ZERO).await.unwrap()
+}
+
+async fn states(engine: &Engine) -> Vec<(String, DeliveryState)> {
+    let records = engine.deliveries(None, 1000).await.unwrap();
+    records
+        .iter()
+        .map(|record| (record.recipient.to_string(), record.state))
+        .collect()
+}
+
+async fn only(engine: &Engine) -> DeliveryRecord {
+    let mut records = engine.deliveries(None, 2).await.unwrap();
+    assert_eq!(records.len(), 1, "{records:?}");
+    records.remove(0)
+}
+
+// ---------------------------------------------------------------------------------------- the tests
+
+use DeliveryState::{Delivered, Expired, Pending, Rejected, Skipped, Superseded};
+use TerminalPhase::{Failed, Succeeded};
+
+#[tokio::test]
+async fn every_recipient_of_a_matching_notification_is_told_and_nobody_else() {
+    let declared = vec![told(Failed, &["a", "b"]), told(Succeeded, &["c"])];
+    let bench = Bench::new("everybody", declared);
+    let engine = bench.engine().await;
+    let accepted = engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    assert!(matches!(accepted, Accepted::Recorded(_)));
+    assert!(drain(&engine).await.is_idle());
+    let mut seen = bench.seen();
+    seen.sort();
+    let line = "send etl failed".to_owned();
+    assert_eq!(
+        seen,
+        [("a".to_owned(), line.clone()), ("b".to_owned(), line)]
+    );
+    for record in engine.deliveries(Some(accepted.event()), 10).await.unwrap() {
+        assert_eq!(
+            (record.state, record.receipt),
+            (Delivered, Some(Receipt::new("ok")))
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_same_end_is_stored_once_and_another_end_of_the_attempt_is_a_conflict() {
+    let bench = Bench::new("once", vec![told(phases![Failed, Succeeded], &["a"])]);
+    let engine = bench.engine().await;
+    let first = engine
+        .workflow_ended(ended("1", Failed, 1))
+        .await
+        .unwrap()
+        .event();
+    let again = engine.workflow_ended(ended("1", Failed, 2)).await.unwrap();
+    assert_eq!(again, Accepted::Duplicate(first));
+    let other = engine
+        .workflow_ended(ended("1", Succeeded, 3))
+        .await
+        .unwrap();
+    assert_eq!(other, Accepted::Conflict(first));
+    drain(&engine).await;
+    assert_eq!(bench.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_not_delivered_waits_its_turn_and_survives_a_restart() {
+    let bench = Bench::new("restart", vec![told(Failed, &["a", "b"])]);
+    let refused = Outcome::not_delivered(Cause::Unavailable, "HTTP 500");
+    bench.script("a", Script::Give(refused));
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    let status = drain(&engine).await;
+    assert_eq!((status.pending, status.leased), (1, 0));
+    assert!(status.next_due.unwrap() <= Duration::from_secs(2));
+    let records = engine.deliveries(None, 10).await.unwrap();
+    let waiting = records
+        .iter()
+        .find(|record| record.state == Pending)
+        .unwrap();
+    assert_eq!(waiting.reason.as_deref(), Some("unavailable: HTTP 500"));
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+
+    bench.pass(Duration::from_secs(3));
+    let engine = bench.engine().await;
+    assert!(drain(&engine).await.is_idle());
+    let to: Vec<String> = bench.seen().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(to.iter().filter(|to| *to == "a").count(), 2);
+    assert_eq!(to.iter().filter(|to| *to == "b").count(), 1);
+    let ids = bench.ids();
+    let unique: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(
+        unique.len(),
+        2,
+        "an attempt repeats the delivery's id: {ids:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_accepted_event_is_planned_by_the_next_engine() {
+    let bench = Bench::new("accepted", vec![told(Failed, &["a"])]);
+    let event = ended("1", Failed, 1);
+    let body = serde_json::to_string(&event.to_wire()).unwrap();
+    bench
+        .outbox()
+        .accept(notify_outbox::NewEvent {
+            id: notify_outbox::EventId::new(at(1), [7; 10]),
+            execution: event.execution,
+            workflow: event.workflow,
+            phase: event.phase,
+            ended_at: at(1),
+            body,
+        })
+        .await
+        .unwrap();
+    let engine = bench.engine().await;
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_on_the_wire_when_the_engine_died_is_sent_again_under_the_same_id() {
+    let bench = Bench::new("lost-lease", vec![told(Failed, &["a"])]);
+    bench.script("a", Script::Hang);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    let mut looked = 0;
+    while bench.seen().is_empty() {
+        looked += 1;
+        assert!(looked < 10_000, "the delivery is never sent");
+        tokio::task::yield_now().await;
+        drop(engine.deliveries(None, 1).await.unwrap());
+    }
+    engine.shutdown(Duration::ZERO).await.unwrap();
+
+    let engine = bench.engine().await;
+    assert_eq!(drain(&engine).await.leased, 1, "the lease still holds");
+    bench.pass(Duration::from_secs(6));
+    assert!(drain(&engine).await.is_idle());
+    let ids = bench.ids();
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(only(&engine).await.tries, 2);
+}
+
+#[tokio::test]
+async fn a_hanging_provider_and_a_panicking_one_end_in_unknown_and_delay_nobody() {
+    let bench = Bench::new("unknown", vec![told(Failed, &["hangs", "panics", "works"])]);
+    bench.script("hangs", Script::Hang);
+    bench.script("panics", Script::Panic);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    for record in engine.deliveries(None, 10).await.unwrap() {
+        let reason = record.reason.clone().unwrap_or_default();
+        match record.recipient.as_str() {
+            "works" => assert_eq!(record.state, Delivered),
+            "hangs" => assert!(reason.contains("unknown (timeout)"), "{reason}"),
+            _ => assert!(reason.contains("the provider panicked"), "{reason}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn refused_credentials_hold_the_account_until_the_next_engine_tries_again() {
+    let bench = Bench::new("held", vec![told(Failed, &["a"])]);
+    bench.script(
+        "a",
+        Script::Give(Outcome::rejected(Reason::Auth, "invalid_auth")),
+    );
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    assert_eq!(drain(&engine).await.held, 1);
+    engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
+    assert_eq!(drain(&engine).await.held, 2);
+    assert_eq!(
+        bench.seen().len(),
+        1,
+        "nothing more is sent through a paused account"
+    );
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+
+    let engine = bench.engine().await;
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(
+        states(&engine).await,
+        [("a".to_owned(), Delivered), ("a".to_owned(), Delivered)]
+    );
+}
+
+#[tokio::test]
+async fn retry_after_shuts_the_lane_and_costs_no_attempt() {
+    let bench = Bench::new("throttled", vec![told(Failed, &["a"])]);
+    let wait = Duration::from_secs(30);
+    bench.script(
+        "a",
+        Script::Give(Outcome::throttled("slow down", Some(wait), Scope::Lane)),
+    );
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
+    let status = drain(&engine).await;
+    assert_eq!((status.pending, status.next_due), (2, Some(wait)));
+    assert_eq!(bench.seen().len(), 1);
+    bench.pass(wait);
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_delivery_gives_up_when_it_is_too_old() {
+    let bench = Bench::new("expired", vec![told(Failed, &["a"])]);
+    let refused = Script::Give(Outcome::not_delivered(Cause::Connect, "refused"));
+    bench.script("a", refused.clone());
+    bench.script("a", refused);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    bench.pass(Duration::from_hours(25));
+    drain(&engine).await;
+    let record = only(&engine).await;
+    assert_eq!(record.state, Expired);
+    assert!(
+        record
+            .reason
+            .unwrap()
+            .contains("gave up after 1d 1h; connect: refused")
+    );
+}
+
+#[tokio::test]
+async fn a_final_refusal_is_recorded_with_what_the_vendor_said() {
+    let bench = Bench::new("rejected", vec![told(Failed, &["a"])]);
+    let outcome = Outcome::rejected(Reason::Destination, "channel_not_found");
+    bench.script("a", Script::Give(outcome));
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    assert!(drain(&engine).await.is_idle());
+    let record = only(&engine).await;
+    assert_eq!(record.state, Rejected);
+    assert_eq!(
+        record.reason.as_deref(),
+        Some("destination: channel_not_found")
+    );
+}
+
+#[tokio::test]
+async fn a_condition_that_does_not_hold_is_a_skip_with_its_reason() {
+    let spec = Fake::on(Failed).to(Topic("a".to_owned())).when(changed());
+    let bench = Bench::new("changed", vec![spec.into()]);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    let second = engine
+        .workflow_ended(ended("2", Failed, 2))
+        .await
+        .unwrap()
+        .event();
+    drain(&engine).await;
+    let skipped = engine.deliveries(Some(second), 10).await.unwrap().remove(0);
+    assert_eq!(skipped.state, Skipped);
+    assert_eq!(
+        skipped.reason.as_deref(),
+        Some("not changed: the run before ended `failed` too")
+    );
+    assert_eq!(bench.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_failure_opened_a_success_closes_even_after_a_restart() {
+    let bench = Bench::closing("closes", vec![told(Failed, &["svc"])]);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+    let engine = bench.engine().await;
+    engine
+        .workflow_ended(ended("2", Succeeded, 2))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    // Nothing is open any more: a further success has nothing to say.
+    engine
+        .workflow_ended(ended("3", Succeeded, 3))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    let bodies: Vec<String> = bench.seen().into_iter().map(|(_, body)| body).collect();
+    assert_eq!(bodies, ["open etl failed", "close etl succeeded again"]);
+    // And a later failure opens anew.
+    engine.workflow_ended(ended("4", Failed, 4)).await.unwrap();
+    drain(&engine).await;
+    assert_eq!(bench.seen().last().unwrap().1, "open etl failed");
+}
+
+#[tokio::test]
+async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_closed() {
+    let bench = Bench::closing("superseded", vec![told(Failed, &["svc"])]);
+    let wait = Some(Duration::from_secs(60));
+    // The lane is shut by an earlier, unrelated refusal, so the opening waits untouched.
+    bench.script(
+        "svc",
+        Script::Give(Outcome::throttled("", wait, Scope::Lane)),
+    );
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("3", Succeeded, 3))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    let now: Vec<DeliveryState> = states(&engine)
+        .await
+        .into_iter()
+        .map(|(_, state)| state)
+        .collect();
+    // The first was on the wire once, so it is waited for; the second never was.
+    assert_eq!(now, [Pending, Superseded, Pending]);
+    bench.pass(Duration::from_secs(60));
+    drain(&engine).await;
+    let bodies: Vec<String> = bench.seen().into_iter().map(|(_, body)| body).collect();
+    assert_eq!(
+        bodies,
+        [
+            "open etl failed",
+            "open etl failed",
+            "close etl succeeded again"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_close_finds_nothing_open_when_the_opening_was_refused() {
+    let bench = Bench::closing(
+        "refused-open",
+        vec![told(phases![Failed, Succeeded], &["svc"])],
+    );
+    let refused = Outcome::rejected(Reason::Payload, "invalid event");
+    bench.script("svc", Script::Give(refused));
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("2", Succeeded, 2))
+        .await
+        .unwrap();
+    assert!(drain(&engine).await.is_idle());
+    let records = engine.deliveries(None, 10).await.unwrap();
+    let last = records.last().unwrap();
+    assert_eq!(
+        (last.state, last.reason.as_deref()),
+        (Skipped, Some("nothing open"))
+    );
+    assert_eq!(bench.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_failure_never_reopens_what_a_later_success_closed() {
+    let bench = Bench::closing("late", vec![told(Failed, &["svc"])]);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 10)).await.unwrap();
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("3", Succeeded, 30))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    let late = engine
+        .workflow_ended(ended("2", Failed, 20))
+        .await
+        .unwrap()
+        .event();
+    assert!(drain(&engine).await.is_idle());
+    let record = engine.deliveries(Some(late), 1).await.unwrap().remove(0);
+    assert_eq!(record.state, Superseded);
+    assert_eq!(bench.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_late_success_does_not_close_what_a_later_failure_opened() {
+    let bench = Bench::closing("late-success", vec![told(Failed, &["svc"])]);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("2", Failed, 20)).await.unwrap();
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("1", Succeeded, 10))
+        .await
+        .unwrap();
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_events_own_notifications_replace_the_declared_ones() {
+    let bench = Bench::new("own", vec![told(Failed, &["declared"])]);
+    let engine = bench.engine().await;
+    let own = ended("1", Failed, 1).notifications(vec![told(Failed, &["own"])]);
+    engine.workflow_ended(own).await.unwrap();
+    let nobody = ended("2", Failed, 2).notifications(Vec::new());
+    engine.workflow_ended(nobody).await.unwrap();
+    drain(&engine).await;
+    let to: Vec<String> = bench.seen().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(to, ["own"]);
+}
+
+#[tokio::test]
+async fn an_event_of_an_unknown_workflow_is_kept_and_becomes_unmatched() {
+    let bench = Bench::new("unmatched", vec![told(Failed, &["a"])]);
+    let engine = bench.engine().await;
+    let name = WorkflowName::new("unheard-of").unwrap();
+    let event = WorkflowEnded::new(name, Execution::new("p", "d", "1").unwrap(), Failed);
+    engine.workflow_ended(event).await.unwrap();
+    assert_eq!(drain(&engine).await.accepted, 1);
+    bench.pass(Duration::from_mins(1));
+    assert_eq!(drain(&engine).await.accepted, 0);
+    assert!(bench.seen().is_empty());
+}
+
+#[tokio::test]
+async fn settled_waits_for_the_deliveries_of_one_event() {
+    let bench = Bench::new("settled", vec![told(Failed, &["a", "b"])]);
+    let engine = bench.engine().await;
+    let event = engine
+        .workflow_ended(ended("1", Failed, 1))
+        .await
+        .unwrap()
+        .event();
+    let deliveries = engine
+        .settled(event, Duration::from_secs(10))
+        .await
+        .unwrap();
+    assert_eq!(deliveries.len(), 2);
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.state == Delivered)
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_and_one_of_a_newer_program_are_refused_untouched() {
+    let bench = Bench::new("corrupt", vec![told(Failed, &["a"])]);
+    let open = |path: &Path| SqliteOutbox::open(path, Arc::clone(&bench.clock) as Arc<dyn Clock>);
+    let rubbish = bench.folder.path().join("rubbish.db");
+    std::fs::write(
+        &rubbish,
+        "this is not a database, however long it may be".repeat(100),
+    )
+    .unwrap();
+    let before = std::fs::read(&rubbish).unwrap();
+    assert!(
+        open(&rubbish)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot open the outbox")
+    );
+    assert_eq!(std::fs::read(&rubbish).unwrap(), before);
+    assert!(open(&bench.folder.path().join("missing/notify.db")).is_err());
+}
