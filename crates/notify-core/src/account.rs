@@ -139,7 +139,9 @@ impl Accounts {
         let mut problems = Problems::none();
         let Value::Object(map) = section else {
             let message = format!("an account is a table, not {}", load::name_of(section));
-            return Err(Problem::new(Code::WRONG_VALUE, Path::root(), message).into());
+            // Whoever forgot the account's name may have written a token here.
+            let why = Malformed::new(message).sensitive();
+            return Err(Problem::malformed(Code::WRONG_VALUE, Path::root(), why).into());
         };
         let mut rest = map.clone();
         let mut flag = |key: &'static str, fallback: bool| match rest.remove(key) {

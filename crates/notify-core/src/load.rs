@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
+use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Segment, nearest};
 
 /// Loads a typed value and reports everything that is wrong with it.
 ///
@@ -22,7 +22,14 @@ pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problems> {
         if missing_by_our_hand {
             return Err(problems);
         }
-        let mended = take_out(&mut rest, &problem.path);
+        // Without its tag, a tagged value is nothing: it goes as a whole.
+        let tag = problem.code == Code::WRONG_VALUE && problem.place == Place::Key;
+        let at_fault = if tag {
+            problem.path.parent()
+        } else {
+            problem.path.clone()
+        };
+        let mended = take_out(&mut rest, &at_fault);
         problems.push(problem);
         if !mended {
             return Err(problems);
@@ -73,26 +80,31 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         return if field {
             unknown_key(path, &written, known.iter().map(String::as_str))
         } else {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let bare = at(root, &path).is_none_or(Value::is_string);
-            let path = if bare {
-                path
+            let message = format!("unknown value `{written}`");
+            let help = choose(&written, &known);
+            let problem = |path| Problem::new(Code::WRONG_VALUE, path, message).help(help);
+            // `when: chnged` is wrong in its value, `when: {strek: 3}` in its key.
+            if bare {
+                problem(path)
             } else {
-                path.then(written.as_str())
-            };
-            Problem::new(
-                Code::WRONG_VALUE,
-                path,
-                format!("unknown value `{written}`"),
-            )
-            .help(choose(
-                &written,
-                &known.iter().map(String::as_str).collect::<Vec<_>>(),
-            ))
+                problem(path.then(written.as_str())).at_key()
+            }
         };
     }
     if text.starts_with("missing field") {
         let name = backticked(text).into_iter().next().unwrap_or_default();
         return Problem::new(Code::MISSING_KEY, path, format!("`{name}` is missing"));
+    }
+    // Serde quotes the value that it did not expect, and that may be a secret.
+    if let Some((_, expected)) = text
+        .strip_prefix("invalid ")
+        .and_then(|rest| rest.split_once(", expected "))
+    {
+        let found = at(root, &path).map_or("that", name_of);
+        let message = format!("expected {expected}, not {found}");
+        return Problem::new(Code::WRONG_VALUE, path, message);
     }
     let why = Malformed::from_serde(text);
     let code = if why.sensitive {
@@ -217,7 +229,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::problem::Place;
     use crate::secret::SecretRef;
 
     #[derive(Debug, Deserialize)]
@@ -228,6 +239,22 @@ mod tests {
         token: SecretRef,
         #[serde(default)]
         name: Option<String>,
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_quoted() {
+        let problems = typed::<Vec<u32>>(&json!([1, "hunter2"])).unwrap_err();
+        assert_eq!(problems.to_string(), "[1]: expected u32, not a text");
+    }
+
+    #[test]
+    fn an_unknown_condition_is_one_problem_at_its_key() {
+        let problems = typed::<crate::Condition>(&json!({"strek": 3})).unwrap_err();
+        let seen: Vec<_> = problems
+            .iter()
+            .map(|one| (one.path.to_string(), one.place))
+            .collect();
+        assert_eq!(seen, [("strek".to_owned(), Place::Key)], "{problems}");
     }
 
     #[test]

@@ -107,6 +107,13 @@ impl Path {
         Self(segments)
     }
 
+    /// Returns this path, one step nearer to the root.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let segments = self.0.split_last().map_or(&[][..], |(_, parents)| parents);
+        Self(segments.to_vec())
+    }
+
     /// Returns this path followed by another.
     #[must_use]
     pub fn join(&self, rest: &Self) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use notify_core::{Outcome, Reason};
-use notify_outbox::settle::{decide, hold};
+use notify_outbox::settle::{Tried, decide, hold};
 use notify_outbox::{Leased, OutboxError, Settled, Settlement};
 
 use crate::deliver::Attempted;
@@ -17,16 +17,14 @@ pub(crate) async fn settle(
     took: Duration,
 ) -> Result<(), OutboxError> {
     let random = fraction(&*shared.random);
-    let age = leased.age.saturating_add(took);
+    let tried = Tried {
+        attempts: leased.attempts,
+        tries: leased.tries,
+        age: leased.age.saturating_add(took),
+    };
     let (outcome, decision) = match attempted {
         Attempted::Outcome(outcome) => {
-            let decision = decide(
-                &outcome,
-                leased.attempts,
-                age,
-                &shared.settings.policy,
-                random,
-            );
+            let decision = decide(&outcome, tried, &shared.settings.policy, random);
             (outcome, decision)
         }
         Attempted::Unreadable(why) => {

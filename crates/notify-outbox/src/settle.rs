@@ -13,6 +13,8 @@ pub struct Policy {
     pub longest_wait: Duration,
     /// The age at which a delivery is of no use any more.
     pub max_age: Duration,
+    /// The wait after the first throttled attempt where the vendor names none; it doubles.
+    pub throttled_wait: Duration,
     /// The longest that a vendor's `Retry-After` is obeyed.
     pub longest_retry_after: Duration,
 }
@@ -23,21 +25,19 @@ impl Default for Policy {
             first_wait: Duration::from_secs(2),
             longest_wait: Duration::from_mins(15),
             max_age: Duration::from_hours(24),
+            throttled_wait: Duration::from_mins(1),
             longest_retry_after: Duration::from_hours(1),
         }
     }
 }
 
 impl Policy {
-    /// Returns the wait after this many counted attempts, for a random number between 0 and 1.
+    /// Returns the wait after this many attempts, for a random number between 0 and 1.
     ///
     /// Between half the full wait and all of it, so that engines that failed together spread out.
-    fn backoff(&self, attempts: u32, random: f64) -> Duration {
+    fn backoff(&self, first: Duration, attempts: u32, random: f64) -> Duration {
         let doublings = attempts.saturating_sub(1).min(20);
-        let full = self
-            .first_wait
-            .saturating_mul(1 << doublings)
-            .min(self.longest_wait);
+        let full = first.saturating_mul(1 << doublings).min(self.longest_wait);
         full.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 }
@@ -84,17 +84,20 @@ pub struct Decision {
     pub reason: Option<String>,
 }
 
-/// Decides what one outcome means.
-///
-/// `attempts` counts this attempt's predecessors that counted, `age` is how long the delivery is
-/// promised, `random` is between 0 and 1.
-pub fn decide(
-    outcome: &Outcome,
-    attempts: u32,
-    age: Duration,
-    policy: &Policy,
-    random: f64,
-) -> Decision {
+/// What a delivery has behind it when an attempt is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// Attempts that counted, without this one.
+    pub attempts: u32,
+    /// Attempts of any kind, without this one.
+    pub tries: u32,
+    /// How long it has been promised.
+    pub age: Duration,
+}
+
+/// Decides what one outcome means; `random` is between 0 and 1.
+pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> Decision {
+    let age = tried.age;
     let again = |after: Duration, reason: String, counts: bool, wait: Option<Wait>| {
         let too_late = age.saturating_add(after) > policy.max_age;
         let expired = || format!("gave up after {}; {reason}", time::words(age));
@@ -130,7 +133,11 @@ pub fn decide(
         } => {
             let asked = retry_after.map(|after| after.min(policy.longest_retry_after));
             let throttled = *cause == Cause::Throttled;
-            let backoff = policy.backoff(attempts + 1, random);
+            let backoff = if throttled {
+                policy.backoff(policy.throttled_wait, tried.tries + 1, random)
+            } else {
+                policy.backoff(policy.first_wait, tried.attempts + 1, random)
+            };
             let after = match asked {
                 Some(asked) if throttled => asked,
                 Some(asked) => asked.max(backoff),
@@ -144,7 +151,7 @@ pub fn decide(
             again(after, why(cause.name(), detail), !throttled, wait)
         }
         Outcome::Unknown { cause, detail } => {
-            let after = policy.backoff(attempts + 1, random);
+            let after = policy.backoff(policy.first_wait, tried.attempts + 1, random);
             let reason = why(&format!("unknown ({})", cause.name()), detail);
             again(after, reason, true, None)
         }
@@ -206,16 +213,30 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn after(outcome: &Outcome, attempts: u32, age: Duration) -> Decision {
-        decide(outcome, attempts, age, &Policy::default(), 1.0)
+        let tries = attempts;
+        let tried = Tried {
+            attempts,
+            tries,
+            age,
+        };
+        decide(outcome, tried, &Policy::default(), 1.0)
     }
 
     #[test]
     fn waits_double_up_to_the_longest_and_spread_over_half_of_it() {
         let policy = Policy::default();
-        let waits: Vec<u64> = (1..=12).map(|n| policy.backoff(n, 1.0).as_secs()).collect();
+        let waits: Vec<u64> = (1..=12)
+            .map(|n| policy.backoff(policy.first_wait, n, 1.0).as_secs())
+            .collect();
         assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(policy.backoff(3, 0.0), Duration::from_secs(4));
-        assert_eq!(policy.backoff(u32::MAX, 1.0), policy.longest_wait);
+        assert_eq!(
+            policy.backoff(policy.first_wait, 3, 0.0),
+            Duration::from_secs(4)
+        );
+        assert_eq!(
+            policy.backoff(policy.first_wait, u32::MAX, 1.0),
+            policy.longest_wait
+        );
     }
 
     #[test]
@@ -231,6 +252,13 @@ mod tests {
                 after: MINUTE
             })
         );
+    }
+
+    #[test]
+    fn a_vendor_that_names_no_wait_is_left_alone_longer_each_time() {
+        let outcome = Outcome::throttled("450 4.2.1", None, Scope::Lane);
+        let waits = [0, 1, 2].map(|tries| after(&outcome, tries, MINUTE).wait.unwrap().after);
+        assert_eq!(waits, [MINUTE, 2 * MINUTE, 4 * MINUTE]);
     }
 
     #[test]

@@ -1,0 +1,255 @@
+//! Problems with their place in a file, as values: a program decides how they look.
+
+use std::cmp::Ordering;
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{LabeledSpan, NamedSource, SourceCode};
+use notify_core::Code;
+
+use crate::source::Source;
+
+/// One thing that is wrong with a file: code, place, message and help.
+///
+/// The source it carries is fit to be shown: what may be a secret is masked.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    code: Code,
+    message: String,
+    help: Option<String>,
+    file: Arc<str>,
+    place: Option<Box<Place>>,
+}
+
+/// Where in its file a problem is.
+#[derive(Clone, Debug)]
+struct Place {
+    span: Range<usize>,
+    source: NamedSource<Arc<str>>,
+}
+
+impl Diagnostic {
+    /// States a problem with a file that has no text to point at; the message names the file.
+    pub(crate) fn without_place(
+        code: Code,
+        message: String,
+        help: Option<&str>,
+        file: &str,
+    ) -> Self {
+        Self {
+            code,
+            message,
+            help: help.map(str::to_owned),
+            file: file.into(),
+            place: None,
+        }
+    }
+
+    /// Returns the code, which has a page in `docs/errors/`.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Returns what is wrong, as a lower-case fragment.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns how to mend it.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// Returns the name of the file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Returns the bytes of the file's text that the problem is about.
+    ///
+    /// A byte order mark does not count.
+    pub fn span(&self) -> Option<Range<usize>> {
+        self.place.as_ref().map(|place| place.span.clone())
+    }
+
+    /// Returns the line and the column at which the problem begins, both counted from one.
+    pub fn position(&self) -> Option<(usize, usize)> {
+        let place = self.place.as_ref()?;
+        let before = place.source.inner().get(..place.span.start)?;
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default();
+        Some((line, column.chars().count() + 1))
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let key = |diagnostic: &Self| diagnostic.span().map(|span| (span.start, span.end));
+        (&self.file, key(self)).cmp(&(&other.file, key(other)))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Diagnostic {}
+
+impl miette::Diagnostic for Diagnostic {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.code))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = self.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        let place = self.place.as_ref()?;
+        Some(&place.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.span()?;
+        Some(Box::new(std::iter::once(LabeledSpan::underline(span))))
+    }
+}
+
+/// Everything that is wrong with the files of one run, in the order of files and places.
+///
+/// INVARIANT: never empty.
+#[derive(Clone, Debug)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// Gives `value` when nothing was found, else all that was.
+    pub(crate) fn or_value<T>(found: Vec<Diagnostic>, value: T) -> Result<T, Self> {
+        if found.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self::of(found))
+        }
+    }
+
+    /// Takes what was found; it is something.
+    pub(crate) fn of(mut found: Vec<Diagnostic>) -> Self {
+        debug_assert!(!found.is_empty(), "an error without a problem");
+        found.sort_by(Diagnostic::order);
+        Self(found)
+    }
+
+    /// Takes over what else was found.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        Self::of(self.0)
+    }
+
+    /// Gives both values, or everything that is wrong with the one and with the other.
+    pub fn both<A, B>(one: Result<A, Self>, other: Result<B, Self>) -> Result<(A, B), Self> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (Err(one), Err(other)) => Err(one.merge(other)),
+            (Err(found), _) | (_, Err(found)) => Err(found),
+        }
+    }
+
+    /// Walks what was found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(vec![diagnostic])
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            f.write_str(separator)?;
+            // A message without a place names the file itself.
+            if let Some((line, column)) = diagnostic.position() {
+                write!(f, "{}:{line}:{column}: ", diagnostic.file)?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Diagnostics {}
+
+/// A problem with its place, before the text around it was made fit to be shown.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    code: Code,
+    message: String,
+    help: Option<String>,
+    span: Range<usize>,
+}
+
+impl Finding {
+    pub(crate) fn new(code: Code, message: impl Into<String>, span: Range<usize>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            help: None,
+            span,
+        }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Shows the finding in a masked text.
+    pub(crate) fn shown_in(self, source: &Source, shown: &Arc<str>) -> Diagnostic {
+        Diagnostic {
+            code: self.code,
+            message: self.message,
+            help: self.help,
+            file: source.name().into(),
+            place: Some(Box::new(Place {
+                span: label(shown, self.span),
+                source: NamedSource::new(source.name(), Arc::clone(shown)),
+            })),
+        }
+    }
+}
+
+/// Keeps the first line of a span: a label over half a file points at nothing.
+fn label(text: &str, span: Range<usize>) -> Range<usize> {
+    let end = span.end.min(text.len());
+    let start = span.start.min(end);
+    let length = text.get(start..end).map_or(0, |text| {
+        let line = text.split('\n').next().unwrap_or_default();
+        line.trim_end().len()
+    });
+    start..start + length
+}

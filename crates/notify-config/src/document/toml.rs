@@ -1,0 +1,82 @@
+//! TOML to nodes.
+
+use std::ops::Range;
+
+use notify_core::Code;
+use serde_json::{Number, Value};
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue, Error};
+
+use super::{Content, Entry, Node};
+use crate::diagnostic::Finding;
+
+pub(super) fn parse(text: &str) -> Result<Node, Finding> {
+    let table = DeTable::parse(text).map_err(|err| finding(text, &err))?;
+    Ok(Node {
+        // The parser gives the root no place; a problem with all of it shows at its beginning.
+        span: text.len() - text.trim_start().len()..text.trim_end().len(),
+        content: map(table.get_ref()),
+    })
+}
+
+fn node(value: &Spanned<DeValue<'_>>) -> Node {
+    let content = match value.get_ref() {
+        DeValue::String(text) => Content::Scalar(text.as_ref().into()),
+        DeValue::Integer(number) => Content::Scalar(integer(number)),
+        DeValue::Float(number) => {
+            let float = number.as_str().parse().ok().and_then(Number::from_f64);
+            Content::Scalar(float.map_or_else(|| number.as_str().into(), Value::Number))
+        }
+        DeValue::Boolean(value) => Content::Scalar((*value).into()),
+        DeValue::Datetime(time) => Content::Scalar(time.to_string().into()),
+        DeValue::Array(items) => Content::List(items.iter().map(node).collect()),
+        DeValue::Table(table) => map(table),
+    };
+    Node {
+        span: value.span(),
+        content,
+    }
+}
+
+fn map(table: &DeTable<'_>) -> Content {
+    let entries = table.iter().map(|(key, value)| Entry {
+        key: key.get_ref().as_ref().to_owned(),
+        key_span: key.span(),
+        value: node(value),
+    });
+    Content::Map(entries.collect())
+}
+
+/// A number that has no plain form stays a text, and is refused where a number is wanted.
+fn integer(number: &DeInteger<'_>) -> Value {
+    let (digits, radix) = (number.as_str(), number.radix());
+    match i64::from_str_radix(digits, radix) {
+        Ok(number) => number.into(),
+        Err(_) => u64::from_str_radix(digits, radix).map_or_else(|_| digits.into(), Value::from),
+    }
+}
+
+fn finding(text: &str, err: &Error) -> Finding {
+    let span: Range<usize> = err.span().unwrap_or(0..0);
+    // The parser words its messages without quoting the text.
+    match err.message() {
+        "duplicate key" => {
+            let key = text.get(span.clone()).unwrap_or_default();
+            Finding::new(
+                Code::DUPLICATE_KEY,
+                format!("`{key}` stands here a second time"),
+                span,
+            )
+            .help("write each key and each table once")
+        }
+        message if message.starts_with("string values must be quoted") => {
+            Finding::new(Code::SYNTAX, "not a TOML value", span)
+                .help("put texts in quotes: `key = \"value\"`")
+        }
+        message if message.starts_with("key with no value") => {
+            Finding::new(Code::SYNTAX, "a key without a value", span)
+                .help("write `key = \"value\"`; tables are written `[accounts.slack.prod]`")
+        }
+        message => Finding::new(Code::SYNTAX, format!("not valid TOML: {message}"), span),
+    }
+}
