@@ -1,1 +1,25 @@
-fn main() {}
+//! Repository tasks. `cargo xtask tidy` checks the rules that no compiler and no linter knows.
+
+mod tidy;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut out = std::io::stderr();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let result = match asked.as_slice() {
+        ["tidy"] => tidy::run(),
+        _ => Err(vec!["usage: cargo xtask tidy".to_owned()]),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => {
+            for problem in problems {
+                writeln!(out, "error: {problem}").ok();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

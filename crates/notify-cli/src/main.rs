@@ -1,1 +1,76 @@
-fn main() {}
+//! The command `notify`: tells people that a workflow ended.
+//!
+//! Data goes to standard output, everything else to standard error. The exit codes are in [`exit`].
+
+mod args;
+mod check;
+mod deliver;
+mod exit;
+mod job;
+mod ledger;
+mod report;
+mod run;
+mod sandbox;
+mod setup;
+mod signals;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(err) => return exit::usage(&err),
+    };
+    log(args.verbose);
+    // One crypto provider for the whole process, chosen by the binary and by nobody else. An error
+    // means that it is installed already.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .ok();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(err) => {
+            report::error(&format!("cannot start: {err}"));
+            return args.command.refusal();
+        }
+    };
+    let code = runtime.block_on(async {
+        match args.command {
+            Command::Run(args) => run::run(*args).await,
+            Command::Deliver(args) => deliver::deliver(args).await,
+            Command::Check(args) => check::check(&args),
+            Command::Outbox(args) => ledger::outbox(args).await,
+            Command::Sandbox(args) => sandbox::sandbox(args).await,
+        }
+    });
+    // A read of standard error that still waits for a stray child must not keep the process.
+    runtime.shutdown_background();
+    code
+}
+
+/// Shows what the engine has to say: warnings and errors, with `--verbose` every attempt.
+///
+/// Nobody else is let through: an HTTP client's own log would show URLs that are secrets.
+fn log(verbose: bool) {
+    let level = if verbose { Level::DEBUG } else { Level::WARN };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(Targets::new().with_target("notify_engine", level)))
+        .init();
+}

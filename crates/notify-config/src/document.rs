@@ -127,7 +127,7 @@ impl Document {
                 mask.hidden.push(found.node.span.clone());
             } else if problem.place == Place::Key {
                 mask.open.extend(found.key.cloned());
-            } else if found.is_read() && mistyped(&problem.message).is_none() {
+            } else if found.is_read() {
                 mask.open.push(found.node.span.clone());
             }
         }
@@ -136,8 +136,7 @@ impl Document {
             .iter()
             .map(|problem| {
                 let span = self.span(&problem.path, problem.place);
-                let message = mistyped(&problem.message).unwrap_or_else(|| problem.message.clone());
-                let finding = Finding::new(problem.code, message, span);
+                let finding = Finding::new(problem.code, problem.message.clone(), span);
                 let finding = match &problem.help {
                     Some(help) => finding.help(help),
                     None => finding,
@@ -194,26 +193,6 @@ impl Found<'_> {
     fn is_read(&self) -> bool {
         matches!(self.node.content, Content::Scalar(_)) && self.depth > 3
     }
-}
-
-/// Words a value of the wrong type without the value.
-///
-/// Serde quotes it, and it may be a secret that stands where a table of secrets should.
-fn mistyped(message: &str) -> Option<String> {
-    let (_, rest) = message
-        .split_once("invalid type: ")
-        .or_else(|| message.split_once("invalid value: "))?;
-    let (found, expected) = rest.rsplit_once(", expected ")?;
-    let found = match found.split([' ', '`']).next()? {
-        "string" | "character" => "a text",
-        "integer" | "floating" => "a number",
-        "boolean" => "true or false",
-        "sequence" => "a list",
-        "map" => "a map",
-        "null" | "unit" | "Option" => "nothing",
-        _ => "this",
-    };
-    Some(format!("expected {expected}, not {found}"))
 }
 
 impl Node {

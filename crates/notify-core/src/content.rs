@@ -3,6 +3,9 @@
 //! **Invariant.** Every string in the tree is plain text. A provider escapes it for its own sink,
 //! so nothing a workflow prints can become markup, a mention, a header or a link.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// How bad the news is.
@@ -96,6 +99,96 @@ pub enum Block {
     Fields(Vec<Field>),
     /// Text whose line breaks and spaces matter: output of a program.
     Code(String),
+    /// Running text with styles, links and mentions.
+    Text(Vec<Inline>),
+    /// A line above what follows.
+    Heading(Vec<Inline>),
+    /// Items with styles, one below the other.
+    Items {
+        /// Whether they are counted.
+        ordered: bool,
+        /// The items.
+        items: Vec<Vec<Inline>>,
+    },
+}
+
+/// A run of text within a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Inline {
+    /// Text in one style.
+    Text {
+        /// The text.
+        text: String,
+        /// How it looks.
+        style: Style,
+    },
+    /// Text that leads somewhere.
+    Link {
+        /// The text.
+        text: String,
+        /// An http, https or mailto address.
+        url: String,
+        /// How it looks.
+        style: Style,
+    },
+    /// Somebody whom the author of the notification wants to call. Never made from a value.
+    Mention(Mention),
+}
+
+impl Inline {
+    /// Gives text without a style.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let style = Style::default();
+        Self::Text { text, style }
+    }
+
+    /// Returns what a reader without styles, links and mentions sees.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text { text, .. } | Self::Link { text, .. } => Cow::Borrowed(text),
+            Self::Mention(mention) => Cow::Owned(format!("@{mention}")),
+        }
+    }
+}
+
+/// How a run of text looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Style {
+    /// Heavy.
+    pub strong: bool,
+    /// Slanted.
+    pub emphasis: bool,
+    /// Struck through.
+    pub strike: bool,
+    /// With letters of one width.
+    pub code: bool,
+}
+
+/// Whom a message calls beside its recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mention {
+    /// Everybody who is there now.
+    Here,
+    /// Everybody in the channel.
+    Channel,
+    /// One person, by the name or id that the vendor knows.
+    User(String),
+    /// A group, by the name or id that the vendor knows.
+    Group(String),
+}
+
+impl fmt::Display for Mention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Here => "here",
+            Self::Channel => "channel",
+            Self::User(name) | Self::Group(name) => name,
+        })
+    }
 }
 
 /// A short fact with its name.

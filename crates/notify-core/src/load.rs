@@ -102,9 +102,13 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         .strip_prefix("invalid ")
         .and_then(|rest| rest.split_once(", expected "))
     {
-        let found = at(root, &path).map_or("that", name_of);
-        let message = format!("expected {expected}, not {found}");
-        return Problem::new(Code::WRONG_VALUE, path, message);
+        let found = at(root, &path);
+        let message = format!("expected {expected}, not {}", found.map_or("that", name_of));
+        let why = match found {
+            Some(Value::String(_)) => Malformed::new(message).sensitive(),
+            _ => Malformed::new(message),
+        };
+        return Problem::malformed(Code::WRONG_VALUE, path, why);
     }
     let why = Malformed::from_serde(text);
     let code = if why.sensitive {

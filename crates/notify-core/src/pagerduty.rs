@@ -125,9 +125,11 @@ impl fmt::Display for PagerDutyService {
 /// ```
 #[macro_export]
 macro_rules! service {
-    ($name:literal) => {
-        const { $crate::PagerDutyService::from_static($name) }
-    };
+    ($name:literal) => {{
+        // An item, not a `const` block: `cargo check` evaluates only items.
+        const SERVICE: $crate::PagerDutyService = $crate::PagerDutyService::from_static($name);
+        SERVICE
+    }};
 }
 
 #[cfg(test)]

@@ -227,9 +227,10 @@ impl fmt::Debug for Phases {
 #[macro_export]
 macro_rules! phases {
     ($first:ident $(, $more:ident)* $(,)?) => {
-        const {
-            $crate::Phases::only($crate::TerminalPhase::$first)
-                $(.and($crate::TerminalPhase::$more))*
+        {
+            const PHASES: $crate::Phases = $crate::Phases::only($crate::TerminalPhase::$first)
+                $(.and($crate::TerminalPhase::$more))*;
+            PHASES
         }
     };
 }

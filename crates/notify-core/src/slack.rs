@@ -200,9 +200,12 @@ impl fmt::Display for SlackRecipient {
 /// ```
 #[macro_export]
 macro_rules! channel {
-    ($name:literal) => {
-        const { $crate::SlackRecipient::Channel($crate::slack::ChannelName::from_static($name)) }
-    };
+    ($name:literal) => {{
+        // An item, not a `const` block: `cargo check` evaluates only items.
+        const CHANNEL: $crate::SlackRecipient =
+            $crate::SlackRecipient::Channel($crate::slack::ChannelName::from_static($name));
+        CHANNEL
+    }};
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The engine on a real SQLite outbox, with a provider that does as it is told.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -604,7 +606,7 @@ async fn what_a_failure_opened_a_success_closes_even_after_a_restart() {
 #[tokio::test]
 async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_closed() {
     let bench = Bench::closing("superseded", vec![told(Failed, &["svc"])]);
-    let wait = Some(Duration::from_secs(60));
+    let wait = Some(Duration::from_mins(1));
     // The lane is shut by an earlier, unrelated refusal, so the opening waits untouched.
     bench.script(
         "svc",
@@ -627,7 +629,7 @@ async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_
         .collect();
     // The first was on the wire once, so it is waited for; the second never was.
     assert_eq!(now, [Pending, Superseded, Pending]);
-    bench.pass(Duration::from_secs(60));
+    bench.pass(Duration::from_mins(1));
     drain(&engine).await;
     let bodies: Vec<String> = bench.seen().into_iter().map(|(_, body)| body).collect();
     assert_eq!(

@@ -1,3 +1,5 @@
+//! The configuration that delivers into the sandbox.
+
 use std::fs;
 
 use notify_sandbox::Sandbox;

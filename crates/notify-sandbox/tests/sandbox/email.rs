@@ -1,3 +1,5 @@
+//! What the mail server takes, refuses and shows as one.
+
 use notify_sandbox::{Failure, Service};
 
 use crate::client::{Running, base64};

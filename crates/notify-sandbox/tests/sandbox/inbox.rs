@@ -1,3 +1,5 @@
+//! The page: inert, complete, and for this machine only.
+
 use notify_sandbox::Service;
 use serde_json::json;
 

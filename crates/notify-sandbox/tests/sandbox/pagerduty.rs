@@ -1,3 +1,5 @@
+//! What PagerDuty takes, refuses and shows as one.
+
 use notify_sandbox::{Failure, IncidentState, Service};
 use serde_json::{Value, json};
 

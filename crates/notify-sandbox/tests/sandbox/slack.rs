@@ -1,3 +1,5 @@
+//! What Slack takes, refuses and shows as one.
+
 use notify_sandbox::{Failure, Service};
 use serde_json::{Value, json};
 

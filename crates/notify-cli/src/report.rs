@@ -1,0 +1,78 @@
+//! What is said to people on standard error.
+
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use workflow_notify::core::time::words;
+use workflow_notify::outbox::{DeliveryRecord, DeliveryState, Status};
+
+/// Writes one line. Nothing can be done about a standard error that is closed.
+pub(crate) fn say(line: impl fmt::Display) {
+    writeln!(anstream::stderr(), "notify: {line}").ok();
+}
+
+/// Writes an error that ends the program.
+pub(crate) fn error(message: &str) {
+    writeln!(anstream::stderr(), "error: {message}").ok();
+}
+
+/// Writes a warning.
+pub(crate) fn warning(message: impl fmt::Display) {
+    writeln!(anstream::stderr(), "warning: {message}").ok();
+}
+
+/// Prints an error with its causes.
+pub(crate) fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Says what became of each delivery: those that did not arrive always, the others when asked.
+pub(crate) fn deliveries(records: &[DeliveryRecord], status: &Status, everything: bool) {
+    for record in records {
+        let arrived = matches!(
+            record.state,
+            DeliveryState::Delivered | DeliveryState::Skipped
+        );
+        if everything || !arrived {
+            say(Line(record, status.next_due));
+        }
+    }
+}
+
+/// One delivery on one line.
+struct Line<'a>(&'a DeliveryRecord, Option<Duration>);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(record, next_due) = self;
+        let account = record.account.to_string();
+        write!(
+            f,
+            "  {:<10} {account:<18} {}",
+            record.state, record.recipient
+        )?;
+        if let Some(receipt) = &record.receipt {
+            write!(f, "  receipt {receipt}")?;
+        }
+        if let Some(reason) = &record.reason {
+            write!(f, "  {reason}")?;
+        }
+        match (record.state, next_due) {
+            (DeliveryState::Pending, Some(wait)) => write!(f, "; next try in {}", words(*wait)),
+            (DeliveryState::Held, _) => {
+                write!(
+                    f,
+                    "; tried again by the next `notify deliver` or `notify run`"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}

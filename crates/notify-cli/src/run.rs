@@ -1,0 +1,165 @@
+//! `notify run`: a command as one execution of a workflow.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use workflow_notify::core::{
+    Clock, Execution, Failure, Malformed, Secrets, SystemClock, Workflow, WorkflowEnded,
+};
+use workflow_notify::engine::{Engine, EngineError};
+use workflow_notify::outbox::{Accepted, Status};
+
+use crate::args::RunArgs;
+use crate::exit;
+use crate::job::{Ended, Job};
+use crate::report;
+use crate::sandbox::Local;
+use crate::setup::{self, Refused};
+use crate::signals::Signals;
+
+/// How long attempts in flight may go on after we were asked to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(args: RunArgs) -> ExitCode {
+    let hold = args.hold;
+    let begun = match Begun::begin(&args).await {
+        Ok(begun) => begun,
+        Err(Refused) => return exit::REFUSED.into(),
+    };
+    let Begun {
+        workflow,
+        engine,
+        secrets,
+        execution,
+        mut signals,
+        sandbox,
+    } = begun;
+    let started_at = SystemClock.now();
+    let ended = Job {
+        command: args.command,
+        timeout: args.timeout,
+        kill_after: args.kill_after,
+        capture: !args.no_capture,
+    }
+    .run(&mut signals)
+    .await;
+    let code = ended.code;
+    // First of all: once this is in the outbox, nothing can make it forgotten.
+    let mut event = event(&workflow, execution, ended, &secrets);
+    event.started_at = Some(started_at);
+    event.url = args.url;
+    let summary = format!("{} {}", event.workflow, event.phase.words());
+    let everything = sandbox.is_some();
+    tokio::select! {
+        told = tell(&engine, event, args.wait, &summary, everything) => if let Err(err) = told {
+            report::error(&format!("nobody is told that {summary}: {}", report::chain(&err)));
+        },
+        signal = signals.next() => report::warning(format!("{signal}: what is not delivered stays in the outbox")),
+    }
+    if let Err(err) = engine.shutdown(GRACE).await {
+        report::warning(report::chain(&err));
+    }
+    if let Some(sandbox) = sandbox {
+        sandbox.finish(hold, &mut signals).await;
+    }
+    code.into()
+}
+
+/// Everything that can be refused before the command is run.
+struct Begun {
+    workflow: Workflow,
+    engine: Engine,
+    secrets: Secrets,
+    execution: Execution,
+    signals: Signals,
+    sandbox: Option<Local>,
+}
+
+impl Begun {
+    async fn begin(args: &RunArgs) -> Result<Self, Refused> {
+        let definition = std::slice::from_ref(&args.definition);
+        let sandbox = if args.sandbox {
+            Some(Local::start_temporary(definition).await?)
+        } else {
+            None
+        };
+        let settings: &PathBuf = sandbox
+            .as_ref()
+            .map_or(&args.config.path, |local| &local.settings);
+        let setup = setup::load(definition, settings)?;
+        let execution = execution(args).map_err(|err| Refused::because(&err.message))?;
+        let workflow = setup.config.workflows().next().cloned();
+        let workflow =
+            workflow.ok_or_else(|| Refused::because("the definition declares no workflow"))?;
+        let secrets = setup.secrets();
+        let engine = setup.engine().await?;
+        let signals = Signals::listen()
+            .map_err(|err| Refused::because(&format!("cannot listen for signals: {err}")))?;
+        Ok(Self {
+            workflow,
+            engine,
+            secrets,
+            execution,
+            signals,
+            sandbox,
+        })
+    }
+}
+
+fn execution(args: &RunArgs) -> Result<Execution, Malformed> {
+    // The process id keeps runs apart that begin in the same microsecond.
+    let by_time = || format!("{}-{}", SystemClock.now(), std::process::id());
+    let name = args.name.clone().unwrap_or_else(by_time);
+    Ok(Execution::new(args.project.as_str(), args.domain.as_str(), name)?.attempt(args.attempt))
+}
+
+/// States how the command ended.
+///
+/// The event carries the notifications as they are declared now, so that any later
+/// `notify deliver` can send them without the definition.
+fn event(
+    workflow: &Workflow,
+    execution: Execution,
+    ended: Ended,
+    secrets: &Secrets,
+) -> WorkflowEnded {
+    let event = WorkflowEnded::new(workflow.name().clone(), execution, ended.phase)
+        .ended_at(SystemClock.now())
+        .notifications(workflow.notifications().to_vec());
+    let Some((code, sentence)) = ended.failure else {
+        return event;
+    };
+    let tail = ended.tail.message(secrets);
+    let message = match tail.as_str() {
+        "" => sentence,
+        tail => format!("{tail}\n({sentence})"),
+    };
+    event.failure(Failure::new(message).code(code))
+}
+
+/// Records the event, delivers, and says what became of it.
+async fn tell(
+    engine: &Engine,
+    event: WorkflowEnded,
+    wait: Duration,
+    summary: &str,
+    everything: bool,
+) -> Result<(), EngineError> {
+    let accepted = engine.workflow_ended(event).await?;
+    if !matches!(accepted, Accepted::Recorded(_)) {
+        report::warning(format!(
+            "an end of this execution and attempt is recorded already ({}); nobody is told again",
+            accepted.event()
+        ));
+    }
+    let status: Status = engine.drain(wait).await?;
+    let records = engine
+        .deliveries(Some(accepted.event()), usize::MAX)
+        .await?;
+    if everything {
+        report::say(format_args!("{summary}; {} deliveries", records.len()));
+    }
+    report::deliveries(&records, &status, everything);
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! One request, one answer or one outcome.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use notify_core::outcome::clean;
+use notify_core::secret::{ExposeSecret, SecretString};
+use notify_core::{Cause, Clock, Malformed, Outcome, Reason};
+use reqwest::header;
+use url::Url;
+
+use crate::address::{SecretUrl, Wire};
+use crate::retry_after::retry_after;
+use crate::status::status_outcome;
+
+/// The most that is read of an answer unless the caller says otherwise.
+const MAX_BODY: usize = 64 * 1024;
+
+/// The most characters of an answer that go into a detail.
+const MAX_EXCERPT: usize = 400;
+
+/// The longest wait for a connection.
+const MAX_CONNECT: Duration = Duration::from_secs(10);
+
+/// A client for one account: its own connections, its own timeouts.
+#[derive(Clone)]
+pub struct HttpClient(reqwest::Client);
+
+impl HttpClient {
+    /// Makes a client whose requests take at most `timeout` each, the answer included.
+    ///
+    /// # Errors
+    ///
+    /// When the system's trust store is empty or cannot be read; [`Wire::Loopback`] needs none.
+    pub fn new(timeout: Duration, wire: Wire) -> Result<Self, Malformed> {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("workflow-notify/", env!("CARGO_PKG_VERSION")))
+            // A connection gets half of the time at most, so that one that never opens ends as
+            // "not delivered" and is not taken for an answer that never came.
+            .connect_timeout(MAX_CONNECT.min(timeout / 2))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false);
+        let builder = match wire {
+            Wire::Tls => builder.https_only(true),
+            Wire::Loopback => builder.no_proxy().tls_certs_only([]),
+        };
+        builder.build().map(Self).map_err(|err| {
+            Malformed::new(format!("cannot make an HTTP client: {}", chain(&err)))
+                .help("install the system's CA certificates, often the package `ca-certificates`")
+        })
+    }
+
+    /// Sends one request and reads the answer, whatever its status. No redirect, no retry.
+    ///
+    /// # Errors
+    ///
+    /// The outcome, where there is no whole answer to look at.
+    pub async fn send(&self, post: Post<'_>, clock: &dyn Clock) -> Result<Response, Outcome> {
+        let mut request = self
+            .0
+            .post(post.url.clone())
+            .header(header::CONTENT_TYPE, post.content_type)
+            .body(post.body.clone());
+        if let Some(token) = post.bearer {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let mut answer = request.send().await.map_err(|err| post.failure(err))?;
+        let status = answer.status();
+        let retry_after = answer
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| retry_after(value, clock.now()));
+        let mut body = Vec::new();
+        loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // The status of a refusal says enough without the rest of its body.
+                Err(_) if !status.is_success() => break,
+                Err(err) => return Err(post.failure(err)),
+            }
+            if body.len() > post.limit {
+                if status.is_success() {
+                    let detail = format!("the answer has more than {} bytes", post.limit);
+                    return Err(Outcome::unknown(Cause::TooLarge, detail));
+                }
+                body.truncate(post.limit);
+                break;
+            }
+        }
+        Ok(Response {
+            status: status.as_u16(),
+            retry_after,
+            body: post.mask(&String::from_utf8_lossy(&body)),
+        })
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+/// A request. It has no text form: its address or its body may be a secret.
+pub struct Post<'a> {
+    url: Url,
+    content_type: &'static str,
+    body: Bytes,
+    bearer: Option<&'a SecretString>,
+    secrets: Vec<&'a str>,
+    limit: usize,
+}
+
+impl<'a> Post<'a> {
+    /// Posts JSON.
+    pub fn json(url: Url, body: impl Into<Bytes>) -> Self {
+        Self {
+            url,
+            content_type: "application/json; charset=utf-8",
+            body: body.into(),
+            bearer: None,
+            secrets: Vec::new(),
+            limit: MAX_BODY,
+        }
+    }
+
+    /// Posts JSON to an address that is a secret.
+    pub fn json_to_secret(url: &'a SecretUrl, body: impl Into<Bytes>) -> Self {
+        Self {
+            secrets: url.parts().collect(),
+            ..Self::json(url.expose().clone(), body)
+        }
+    }
+
+    /// Posts a form.
+    pub fn form(url: Url, fields: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        Self {
+            content_type: "application/x-www-form-urlencoded",
+            ..Self::json(url, body)
+        }
+    }
+
+    /// Presents a token.
+    #[must_use]
+    pub fn bearer(mut self, token: &'a SecretString) -> Self {
+        self.bearer = Some(token);
+        self.hide(token)
+    }
+
+    /// Masks a secret that the body holds, should the answer repeat it.
+    #[must_use]
+    pub fn hide(mut self, secret: &'a SecretString) -> Self {
+        self.secrets.push(secret.expose_secret());
+        self
+    }
+
+    /// Reads an answer of up to so many bytes, instead of 64 KiB.
+    #[must_use]
+    pub fn read_up_to(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    fn mask(&self, text: &str) -> String {
+        // The longest first, so that no part of a longer one is left.
+        let mut secrets = self.secrets.clone();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets
+            .into_iter()
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |text, secret| {
+                text.replace(secret, "[secret]")
+            })
+    }
+
+    /// Says what it means that there is no answer.
+    fn failure(&self, err: reqwest::Error) -> Outcome {
+        let err = err.without_url();
+        let detail = self.mask(&chain(&err));
+        if err.is_builder() {
+            Outcome::rejected(Reason::Config, detail)
+        } else if err.is_connect() {
+            Outcome::not_delivered(Cause::Connect, detail)
+        } else if err.is_timeout() {
+            // The connection stood, so the request may have arrived.
+            Outcome::unknown(Cause::Timeout, detail)
+        } else {
+            Outcome::unknown(Cause::Protocol, detail)
+        }
+    }
+}
+
+/// An answer, without any secret that went out with the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Response {
+    /// Puts an answer together, for tests of a vendor's table.
+    pub fn new(status: u16, retry_after: Option<Duration>, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            retry_after,
+            body: body.into(),
+        }
+    }
+
+    /// Returns what of the body is worth keeping: one bounded line.
+    pub fn excerpt(&self) -> String {
+        let text = clean(&self.body);
+        match text.char_indices().nth(MAX_EXCERPT) {
+            Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+            None => text,
+        }
+    }
+
+    /// Classes the answer by its status alone.
+    pub fn outcome(&self) -> Outcome {
+        status_outcome(self.status, self.retry_after, &self.excerpt())
+    }
+}
+
+/// Prints an error with its causes, each once.
+fn chain(err: &dyn Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_secret_address_is_masked() {
+        let url = SecretUrl::new(
+            "https://hooks.example.com/services/T00000000/B11111111/hunter2hunter2?key=correcthorse",
+        )
+        .unwrap();
+        let post = Post::json_to_secret(&url, "{}");
+        let page = "no https://hooks.example.com/services/T00000000/B11111111/hunter2hunter2?key=correcthorse \
+             and /services/T00000000/B11111111/hunter2hunter2 or hunter2hunter2, services, correcthorse";
+        assert_eq!(
+            post.mask(page),
+            "no [secret] and [secret] or [secret], services, [secret]"
+        );
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        let page = Response::new(502, None, format!("<html>\n{}", "é\r\n".repeat(5_000)));
+        let excerpt = page.excerpt();
+        assert!(excerpt.starts_with("<html> é é") && excerpt.ends_with('…'));
+        assert_eq!(excerpt.chars().count(), MAX_EXCERPT + 1);
+    }
+}

@@ -1,0 +1,183 @@
+//! The client against a scripted server on loopback.
+
+#![cfg(test)]
+
+mod server;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use notify_core::{Cause, Clock, Outcome, Timestamp};
+use notify_http::{BaseUrl, HttpClient, Post, Response, SecretUrl, Wire};
+
+use crate::server::{Server, Step, refused_url};
+
+#[derive(Debug)]
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        "2026-11-20T23:57:46Z".parse().unwrap()
+    }
+}
+
+/// Posts to a webhook-like secret address that ends in `hunter2hunter2`.
+async fn post(url: &str) -> Result<Response, Outcome> {
+    let url = SecretUrl::new(url).unwrap();
+    let client = HttpClient::new(Duration::from_secs(1), url.wire()).unwrap();
+    client.send(Post::json_to_secret(&url, "{}"), &Fixed).await
+}
+
+async fn against(step: Step) -> Result<Response, Outcome> {
+    let server = Server::start(vec![step]);
+    let answer = post(&server.url("/hunter2hunter2")).await;
+    server.requests().await;
+    answer
+}
+
+#[track_caller]
+fn check_unknown(answer: Result<Response, Outcome>, expected: Cause) {
+    match answer {
+        Err(Outcome::Unknown { cause, detail }) => {
+            assert_eq!(cause, expected, "{detail}");
+            assert!(!detail.contains("hunter2"), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_request_carries_its_headers_and_an_answer_its_text() {
+    let server = Server::start(vec![
+        Step::answer(200, "", "ok"),
+        Step::answer(200, "", "ok"),
+    ]);
+    let base: BaseUrl = server.url("/api").parse().unwrap();
+    let client = HttpClient::new(Duration::from_secs(5), base.wire()).unwrap();
+    let token = "xoxb-hunter2".into();
+    let json = Post::json(base.join("chat.postMessage"), "{\"a\":1}").bearer(&token);
+    let form = Post::form(
+        base.join("users.lookupByEmail"),
+        &[("email", "a+b@example.com")],
+    );
+    for post in [json, form] {
+        let answer = client.send(post, &Fixed).await.unwrap();
+        assert_eq!(answer, Response::new(200, None, "ok"));
+    }
+    let requests = server.requests().await;
+    assert!(requests[0].starts_with("POST /api/chat.postMessage HTTP/1.1\r\n"));
+    assert!(requests[0].contains("authorization: Bearer xoxb-hunter2\r\n"));
+    assert!(requests[0].contains("user-agent: workflow-notify/"));
+    assert!(requests[0].contains("content-type: application/json; charset=utf-8\r\n"));
+    assert!(requests[0].ends_with("\r\n\r\n{\"a\":1}"));
+    assert!(requests[1].contains("content-type: application/x-www-form-urlencoded\r\n"));
+    assert!(requests[1].ends_with("\r\n\r\nemail=a%2Bb%40example.com"));
+}
+
+#[tokio::test]
+async fn an_answer_never_repeats_the_secrets_of_its_request() {
+    let page = "no hook at /hunter2hunter2";
+    let answer = against(Step::answer(404, "", page)).await.unwrap();
+    assert_eq!(answer.body, "no hook at [secret]");
+
+    let echo = "{\"routing_key\":\"hunter2\",\"token\":\"xoxb-hunter3\"}";
+    let server = Server::start(vec![Step::answer(400, "", echo)]);
+    let base: BaseUrl = server.url("").parse().unwrap();
+    let client = HttpClient::new(Duration::from_secs(5), base.wire()).unwrap();
+    let (key, token) = ("hunter2".into(), "xoxb-hunter3".into());
+    let post = Post::json(base.join(""), "{}").hide(&key).bearer(&token);
+    let answer = client.send(post, &Fixed).await.unwrap();
+    assert_eq!(
+        answer.body,
+        "{\"routing_key\":\"[secret]\",\"token\":\"[secret]\"}"
+    );
+    server.requests().await;
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_not_delivered() {
+    match post(&refused_url("/hunter2hunter2")).await {
+        Err(Outcome::NotDelivered { cause, detail, .. }) => {
+            assert_eq!(cause, Cause::Connect);
+            assert!(detail.contains("refused") && !detail.contains("hunter2"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_not_delivered() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let read = stream.read(&mut [0; 1_024]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        read
+    });
+    let base: BaseUrl = format!("https://{address}").parse().unwrap();
+    // Trusts nobody, so it needs no trust store on the machine that runs the test.
+    let client = HttpClient::new(Duration::from_secs(1), Wire::Loopback).unwrap();
+    let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+    assert!(
+        matches!(
+            &answer,
+            Err(Outcome::NotDelivered {
+                cause: Cause::Connect,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+    assert!(server.join().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_after_the_request_is_unknown() {
+    check_unknown(against(Step::Close).await, Cause::Protocol);
+}
+
+#[tokio::test]
+async fn a_silent_server_is_unknown() {
+    check_unknown(against(Step::Silence).await, Cause::Timeout);
+}
+
+#[tokio::test]
+async fn an_accepted_request_whose_answer_is_cut_off_is_unknown() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{\"ok\":tr";
+    check_unknown(against(Step::Answer(cut.to_owned())).await, Cause::Protocol);
+    check_unknown(
+        against(Step::answer(200, "", &"x".repeat(70_000))).await,
+        Cause::TooLarge,
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_counts_however_its_body_ends() {
+    let cut = "HTTP/1.1 400 Bad Request\r\ncontent-length: 50\r\n\r\nno_te";
+    let answer = against(Step::Answer(cut.to_owned())).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (400, "no_te"));
+    let long = against(Step::answer(500, "", &"x".repeat(70_000))).await;
+    assert_eq!(long.unwrap().body.len(), 64 * 1024);
+}
+
+#[tokio::test]
+async fn a_wait_is_read_from_seconds_and_from_a_date() {
+    for header in [
+        "retry-after: 30\r\n",
+        "retry-after: Fri, 20 Nov 2026 23:58:16 GMT\r\n",
+    ] {
+        let answer = against(Step::answer(429, header, "")).await.unwrap();
+        assert_eq!(answer.retry_after, Some(Duration::from_secs(30)));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    let redirect = Step::answer(302, "location: http://127.0.0.1:1/elsewhere\r\n", "");
+    assert_eq!(against(redirect).await.unwrap().status, 302);
+}
