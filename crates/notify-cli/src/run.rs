@@ -8,7 +8,7 @@ use workflow_notify::core::{
     Clock, Execution, Failure, Malformed, Secrets, SystemClock, Workflow, WorkflowEnded,
 };
 use workflow_notify::engine::{Engine, EngineError};
-use workflow_notify::outbox::{Accepted, Status};
+use workflow_notify::outbox::{Accepted, EventId};
 
 use crate::args::RunArgs;
 use crate::exit;
@@ -45,17 +45,24 @@ pub(crate) async fn run(args: RunArgs) -> ExitCode {
     .run(&mut signals)
     .await;
     let code = ended.code;
-    // First of all: once this is in the outbox, nothing can make it forgotten.
     let mut event = event(&workflow, execution, ended, &secrets);
     event.started_at = Some(started_at);
     event.url = args.url;
     let summary = format!("{} {}", event.workflow, event.phase.words());
-    let everything = sandbox.is_some();
+    // Before anything else, signals included: once this is in the outbox, nothing can make it
+    // forgotten.
+    let accepted = engine.workflow_ended(event).await;
+    let told = async {
+        let event = said(accepted?);
+        follow(&engine, event, args.wait, &summary, sandbox.is_some()).await
+    };
     tokio::select! {
-        told = tell(&engine, event, args.wait, &summary, everything) => if let Err(err) = told {
-            report::error(&format!("nobody is told that {summary}: {}", report::chain(&err)));
+        told = told => if let Err(err) = told {
+            report::error(&format!("{summary}, and not everybody is told: {}", report::chain(&err)));
         },
-        signal = signals.next() => report::warning(format!("{signal}: what is not delivered stays in the outbox")),
+        signal = signals.next() => {
+            report::warning(format!("{signal}: what is not delivered stays in the outbox"));
+        }
     }
     if let Err(err) = engine.shutdown(GRACE).await {
         report::warning(report::chain(&err));
@@ -138,25 +145,27 @@ fn event(
     event.failure(Failure::new(message).code(code))
 }
 
-/// Records the event, delivers, and says what became of it.
-async fn tell(
-    engine: &Engine,
-    event: WorkflowEnded,
-    wait: Duration,
-    summary: &str,
-    everything: bool,
-) -> Result<(), EngineError> {
-    let accepted = engine.workflow_ended(event).await?;
+/// Says so when the end was on record before, and gives the event that tells of it.
+fn said(accepted: Accepted) -> EventId {
     if !matches!(accepted, Accepted::Recorded(_)) {
         report::warning(format!(
             "an end of this execution and attempt is recorded already ({}); nobody is told again",
             accepted.event()
         ));
     }
-    let status: Status = engine.drain(wait).await?;
-    let records = engine
-        .deliveries(Some(accepted.event()), usize::MAX)
-        .await?;
+    accepted.event()
+}
+
+/// Delivers, and says what became of it.
+async fn follow(
+    engine: &Engine,
+    event: EventId,
+    wait: Duration,
+    summary: &str,
+    everything: bool,
+) -> Result<(), EngineError> {
+    let status = engine.drain(wait).await?;
+    let records = engine.deliveries(Some(event), usize::MAX).await?;
     if everything {
         report::say(format_args!("{summary}; {} deliveries", records.len()));
     }

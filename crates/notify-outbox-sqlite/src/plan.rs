@@ -86,30 +86,14 @@ pub(crate) fn record(
     Ok(Recorded::Done)
 }
 
-/// Writes the history if nobody wrote it since plan read it.
+/// Writes the history if nobody wrote it since plan read it; a version of 0 means that there was none.
 fn write_history(connection: &Connection, plan: &Plan) -> Result<bool, OutboxError> {
     let written = connection
         .execute(
             "INSERT INTO notify_history (project, domain, workflow, version, ends)
-             SELECT :project, :domain, :workflow, 1, :ends WHERE :version = 0
-             ON CONFLICT DO NOTHING",
-            named_params! {
-                ":project": plan.workflow.project,
-                ":domain": plan.workflow.domain,
-                ":workflow": plan.workflow.workflow.as_str(),
-                ":version": plan.history.version,
-                ":ends": serde_json::json!(plan.history.ends()).to_string(),
-            },
-        )
-        .map_err(doing("write a history"))?;
-    if written == 1 {
-        return Ok(true);
-    }
-    let written = connection
-        .execute(
-            "UPDATE notify_history SET version = version + 1, ends = :ends
-             WHERE project = :project AND domain = :domain AND workflow = :workflow
-               AND version = :version",
+             VALUES (:project, :domain, :workflow, 1, :ends)
+             ON CONFLICT (project, domain, workflow)
+             DO UPDATE SET version = version + 1, ends = excluded.ends WHERE version = :version",
             named_params! {
                 ":project": plan.workflow.project,
                 ":domain": plan.workflow.domain,

@@ -217,6 +217,34 @@ fn a_signal_to_notify_ends_the_command_as_aborted() {
 }
 
 #[test]
+fn a_second_signal_does_not_keep_the_end_from_being_recorded() {
+    let bench = Bench::start();
+    let marker = bench.path("begun");
+    let script = "trap '' TERM; touch begun; while [ ! -e enough ]; do sleep 0.05; done; exit 3";
+    let mut child = bench.run(&[], script).spawn().unwrap();
+    wait_for("the command", || marker.exists().then_some(()));
+    for _ in 0..3 {
+        signal(&child, Signal::SIGTERM);
+    }
+    fs::write(bench.path("enough"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(
+        bench
+            .notify(&["deliver", "--until-empty"])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(
+        bench
+            .ledger()
+            .iter()
+            .all(|record| record["phase"] == "aborted")
+    );
+    assert_eq!(bench.told(), ["email", "slack"]);
+}
+
+#[test]
 fn a_command_that_is_not_there_or_cannot_be_executed_is_a_failure_that_people_hear_of() {
     let bench = Bench::start();
     fs::write(bench.path("data.txt"), "no program").unwrap();
