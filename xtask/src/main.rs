@@ -1,5 +1,10 @@
-//! Repository tasks. `cargo xtask tidy` checks the rules that no compiler and no linter knows.
+//! Repository tasks.
+//!
+//! `cargo xtask tidy` checks the rules that no compiler and no linter knows, `soak` tries the laws
+//! on many cases, `fuzz` feeds the parsers.
 
+mod fuzz;
+mod soak;
 mod tidy;
 
 use std::io::Write;
@@ -11,7 +16,11 @@ fn main() -> ExitCode {
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
     let result = match asked.as_slice() {
         ["tidy"] => tidy::run(),
-        _ => Err(vec!["usage: cargo xtask tidy".to_owned()]),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
+        ["soak"] => soak::run(),
+        _ => Err(vec![
+            "usage: cargo xtask tidy | soak | fuzz [TARGET] [--seconds N]".to_owned(),
+        ]),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,8 +18,11 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("notify-slack", &["notify-core", "notify-http"]),
     ("notify-outbox", &["notify-core"]),
     ("notify-outbox-sqlite", &["notify-core", "notify-outbox"]),
-    ("notify-engine", &["notify-core", "notify-outbox"]),
-    ("notify-config", &["notify-core"]),
+    (
+        "notify-engine",
+        &["notify-core", "notify-outbox", "notify-template"],
+    ),
+    ("notify-config", &["notify-core", "notify-template"]),
     ("notify-sandbox", &[]),
     ("workflow-notify", ANY),
     ("notify-cli", ANY),

@@ -165,9 +165,12 @@ pub(crate) struct SandboxArgs {
     pub(crate) fail: Vec<crate::sandbox::Fault>,
 }
 
+/// Longer than anybody waits, and short enough to be added to any instant.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+
 fn duration(text: &str) -> Result<Duration, String> {
     let span: Result<Span, _> = text.parse();
-    span.map(|span| span.0)
+    span.map(|span| span.0.min(LONGEST))
         .map_err(|err: workflow_notify::core::Malformed| match err.help {
             Some(help) => format!("{}; {help}", err.message),
             None => err.message,

@@ -68,10 +68,10 @@ async fn pump(engine: &Engine, until_empty: bool) -> Result<(), EngineError> {
         .filter(|record| record.state.is_settled())
         .map(|record| record.id)
         .collect();
-    let status = engine.drain(UNTIL_EMPTY).await?;
+    engine.drain(UNTIL_EMPTY).await?;
     let mut records = engine.deliveries(None, REPORTED).await?;
     records.retain(|record| !settled.contains(&record.id));
-    report::deliveries(&records, &status, true);
+    report::deliveries(&records, true);
     if records.is_empty() {
         report::say("nothing was pending");
     }
@@ -79,12 +79,15 @@ async fn pump(engine: &Engine, until_empty: bool) -> Result<(), EngineError> {
 }
 
 fn nothing_left(left: &Status) -> bool {
-    left.is_idle() && left.held == 0
+    left.is_idle() && left.held == 0 && left.unplannable == 0
 }
 
 fn left_over(left: &Status) -> String {
     format!(
-        "left in the outbox: {} pending, {} held, {} on the wire, {} not planned",
-        left.pending, left.held, left.leased, left.accepted
+        "left in the outbox: {} pending, {} held, {} on the wire, {} events not planned",
+        left.pending,
+        left.held,
+        left.leased,
+        left.accepted + left.unplannable,
     )
 }

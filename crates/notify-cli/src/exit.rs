@@ -21,7 +21,10 @@ pub(crate) const SIGNAL: u8 = 128;
 pub(crate) fn usage(err: &clap::Error) -> ExitCode {
     // Nothing can be done about a standard error that is closed.
     err.print().ok();
-    let run = std::env::args_os().skip(1).any(|arg| arg == "run");
+    let command = std::env::args_os()
+        .skip(1)
+        .find(|arg| !arg.to_string_lossy().starts_with('-'));
+    let run = command.is_some_and(|command| command == "run");
     match (err.use_stderr(), run) {
         (false, _) => ExitCode::SUCCESS,
         (true, true) => REFUSED.into(),

@@ -1,14 +1,15 @@
 //! The command that is run: its output, its signals, its time limit and how it ended.
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -22,6 +23,10 @@ use crate::tail::Tail;
 /// How long standard error is read on after the command has ended, when something that it left
 /// behind still holds it open.
 const STRAY_OUTPUT: Duration = Duration::from_millis(500);
+
+/// How long a reader of our own standard error may take over one piece, after the command has
+/// ended, before telling people is more important.
+const STUCK_READER: Duration = Duration::from_secs(30);
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -99,7 +104,7 @@ impl Job {
         // At a terminal the command stays in our process group: it may read the keyboard, and
         // Ctrl-C and Ctrl-Z reach it as they would without us. Elsewhere it gets a group of its
         // own, so that whatever it starts can be ended with it.
-        if !io::stdin().is_terminal() {
+        if !at_a_terminal() {
             command.process_group(0);
         }
         command.spawn()
@@ -178,6 +183,12 @@ impl Job {
     }
 }
 
+/// Tells whether we are what the user of a terminal is looking at, wherever our input comes from.
+fn at_a_terminal() -> bool {
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| tcgetpgrp(terminal) == Ok(getpgrp()))
+}
+
 /// Whom a signal is for: the command alone, or its whole process group.
 #[derive(Clone, Copy, Debug)]
 struct Target {
@@ -191,7 +202,7 @@ impl Target {
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .map(Pid::from_raw);
-        let group = !io::stdin().is_terminal();
+        let group = !at_a_terminal();
         Self { pid, group }
     }
 
@@ -214,15 +225,25 @@ impl Target {
 
 /// Standard error on its way through: out unchanged, and the last of it remembered.
 struct Captured {
-    tail: Arc<Mutex<Tail>>,
+    seen: Arc<Seen>,
     end: oneshot::Receiver<()>,
+}
+
+/// How far the way through has come.
+#[derive(Default)]
+struct Seen {
+    tail: Mutex<Tail>,
+    /// How many pieces have come through.
+    pieces: AtomicU64,
+    /// Whether one of them waits for the reader of our own standard error.
+    writing: AtomicBool,
 }
 
 impl Captured {
     fn start(stream: ChildStderr) -> Self {
-        let tail = Arc::new(Mutex::new(Tail::default()));
+        let seen = Arc::new(Seen::default());
         let (done, end) = oneshot::channel();
-        let kept = Arc::clone(&tail);
+        let kept = Arc::clone(&seen);
         // A thread, not a task: our own standard error may block.
         std::thread::spawn(move || {
             if let Ok(stream) = stream.into_owned_fd() {
@@ -230,16 +251,38 @@ impl Captured {
             }
             done.send(()).ok();
         });
-        Self { tail, end }
+        Self { seen, end }
     }
 
-    async fn finish(self) -> Tail {
-        timeout(STRAY_OUTPUT, self.end).await.ok();
-        std::mem::take(&mut *self.tail.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits for the end of the stream: not for something that the command left behind and that
+    /// holds it open in silence, but for as long as anybody reads what comes through.
+    async fn finish(mut self) -> Tail {
+        let mut silence = Duration::ZERO;
+        let mut pieces = None;
+        while timeout(STRAY_OUTPUT, &mut self.end).await.is_err() {
+            let now = Some(self.seen.pieces.load(Ordering::Acquire));
+            let writing = self.seen.writing.load(Ordering::Acquire);
+            silence = if now == pieces {
+                silence + STRAY_OUTPUT
+            } else {
+                Duration::ZERO
+            };
+            pieces = now;
+            let bound = if writing { STUCK_READER } else { STRAY_OUTPUT };
+            if silence >= bound {
+                break;
+            }
+        }
+        let mut tail = self
+            .seen
+            .tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *tail)
     }
 }
 
-fn copy(from: &mut impl Read, tail: &Mutex<Tail>) {
+fn copy(from: &mut impl Read, seen: &Seen) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let read = match from.read(&mut buffer) {
@@ -248,10 +291,14 @@ fn copy(from: &mut impl Read, tail: &Mutex<Tail>) {
             Err(err) if err.kind() == ErrorKind::Interrupted => continue,
             Err(_) => return,
         };
-        // When nobody reads our standard error any more, the command still may write to its own.
-        io::stderr().write_all(read).ok();
+        let tail = &seen.tail;
         tail.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(read);
+        seen.writing.store(true, Ordering::Release);
+        // When nobody reads our standard error any more, the command still may write to its own.
+        io::stderr().write_all(read).ok();
+        seen.writing.store(false, Ordering::Release);
+        seen.pieces.fetch_add(1, Ordering::Release);
     }
 }

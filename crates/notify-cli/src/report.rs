@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io::Write;
-use std::time::Duration;
 
 use workflow_notify::core::time::words;
-use workflow_notify::outbox::{DeliveryRecord, DeliveryState, Status};
+use workflow_notify::core::{Clock, SystemClock};
+use workflow_notify::outbox::{DeliveryRecord, DeliveryState};
 
 /// Writes one line. Nothing can be done about a standard error that is closed.
 pub(crate) fn say(line: impl fmt::Display) {
@@ -34,24 +34,24 @@ pub(crate) fn chain(err: &dyn std::error::Error) -> String {
 }
 
 /// Says what became of each delivery: those that did not arrive always, the others when asked.
-pub(crate) fn deliveries(records: &[DeliveryRecord], status: &Status, everything: bool) {
+pub(crate) fn deliveries(records: &[DeliveryRecord], everything: bool) {
     for record in records {
         let arrived = matches!(
             record.state,
             DeliveryState::Delivered | DeliveryState::Skipped
         );
         if everything || !arrived {
-            say(Line(record, status.next_due));
+            say(Line(record));
         }
     }
 }
 
 /// One delivery on one line.
-struct Line<'a>(&'a DeliveryRecord, Option<Duration>);
+struct Line<'a>(&'a DeliveryRecord);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(record, next_due) = self;
+        let Self(record) = self;
         let account = record.account.to_string();
         write!(
             f,
@@ -64,9 +64,12 @@ impl fmt::Display for Line<'_> {
         if let Some(reason) = &record.reason {
             write!(f, "  {reason}")?;
         }
-        match (record.state, next_due) {
-            (DeliveryState::Pending, Some(wait)) => write!(f, "; next try in {}", words(*wait)),
-            (DeliveryState::Held, _) => {
+        match record.state {
+            DeliveryState::Pending => {
+                let wait = record.not_before.since(SystemClock.now());
+                write!(f, "; next try in {}", words(wait))
+            }
+            DeliveryState::Held => {
                 write!(
                     f,
                     "; tried again by the next `notify deliver` or `notify run`"

@@ -18,6 +18,9 @@ use crate::sandbox::Local;
 use crate::setup::{self, Refused};
 use crate::signals::Signals;
 
+/// How soon an outbox that failed is asked again.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// How long attempts in flight may go on after we were asked to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -51,7 +54,7 @@ pub(crate) async fn run(args: RunArgs) -> ExitCode {
     let summary = format!("{} {}", event.workflow, event.phase.words());
     // Before anything else, signals included: once this is in the outbox, nothing can make it
     // forgotten.
-    let accepted = engine.workflow_ended(event).await;
+    let accepted = accept(&engine, event, args.wait).await;
     let told = async {
         let event = said(accepted?);
         follow(&engine, event, args.wait, &summary, sandbox.is_some()).await
@@ -145,6 +148,24 @@ fn event(
     event.failure(Failure::new(message).code(code))
 }
 
+/// Records the end; an outbox that is busy or full gets some time to recover.
+async fn accept(
+    engine: &Engine,
+    event: WorkflowEnded,
+    wait: Duration,
+) -> Result<Accepted, EngineError> {
+    let begun = SystemClock.now();
+    loop {
+        let accepted = engine.workflow_ended(event.clone()).await;
+        if accepted.is_ok() || SystemClock.now().since(begun) >= wait {
+            return accepted;
+        }
+        tokio::time::timeout(AGAIN, std::future::pending::<()>())
+            .await
+            .ok();
+    }
+}
+
 /// Says so when the end was on record before, and gives the event that tells of it.
 fn said(accepted: Accepted) -> EventId {
     if !matches!(accepted, Accepted::Recorded(_)) {
@@ -164,11 +185,16 @@ async fn follow(
     summary: &str,
     everything: bool,
 ) -> Result<(), EngineError> {
-    let status = engine.drain(wait).await?;
-    let records = engine.deliveries(Some(event), usize::MAX).await?;
+    let begun = SystemClock.now();
+    let records = engine.settled(event, wait).await?;
+    // What earlier runs left gets what is left of the time.
+    let left = wait.saturating_sub(SystemClock.now().since(begun));
+    if let Ok(drained) = tokio::time::timeout(left, engine.drain(left)).await {
+        drained?;
+    }
     if everything {
         report::say(format_args!("{summary}; {} deliveries", records.len()));
     }
-    report::deliveries(&records, &status, everything);
+    report::deliveries(&records, everything);
     Ok(())
 }

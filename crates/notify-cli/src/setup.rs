@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 use workflow_notify::core::{Config, Registry, Secrets, SystemClock};
-use workflow_notify::files::{self, Definitions, Diagnostics, Settings};
+use workflow_notify::files::{self, Definitions, Diagnostic, Diagnostics, Settings};
 use workflow_notify::prelude::Arc;
 use workflow_notify::{SqliteOutbox, engine::Engine};
 
@@ -43,8 +43,14 @@ pub(crate) fn load(definitions: &[PathBuf], settings: &Path) -> Result<Setup, Re
         files::definitions(&registry, definitions).map_err(|found| show(&found))?;
         return Err(missing(settings));
     }
-    let (config, settings) =
-        files::load(&registry, definitions, settings).map_err(|found| show(&found))?;
+    let (definitions, settings) = Diagnostics::both(
+        files::definitions(&registry, definitions),
+        Settings::read(&registry, settings),
+    )
+    .map_err(|found| show(&found))?;
+    let config = files::config(&definitions, &settings, settings.secrets());
+    let config = config.map_err(|found| show(&found))?;
+    draw(&definitions.warnings());
     Ok(Setup {
         registry,
         config,
@@ -65,8 +71,14 @@ fn missing(settings: &Path) -> Refused {
     Refused
 }
 
-/// Shows problems as people read them: place, line, caret, help.
+/// Shows what is wrong.
 pub(crate) fn show(diagnostics: &Diagnostics) -> Refused {
+    draw(diagnostics);
+    Refused
+}
+
+/// Draws problems as people read them: place, line, caret, help.
+fn draw<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) {
     let theme = GraphicalTheme {
         characters: ThemeCharacters::unicode(),
         styles: ThemeStyles::ansi(),
@@ -80,7 +92,6 @@ pub(crate) fn show(diagnostics: &Diagnostics) -> Refused {
     }
     // The stream takes the colours out where nobody would see them.
     anstream::stderr().write_all(text.as_bytes()).ok();
-    Refused
 }
 
 impl Setup {
@@ -88,8 +99,8 @@ impl Setup {
     ///
     /// A missing secret does not keep the command from being run: what cannot be sent is held.
     pub(crate) fn secrets(&self) -> Secrets {
-        let (secrets, missing) = self.config.resolve_secrets();
-        for err in missing {
+        let secrets = self.config.resolve_secrets();
+        for err in secrets.missing() {
             report::warning(format!("{err}; what needs it will be held"));
         }
         secrets

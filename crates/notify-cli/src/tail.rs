@@ -33,8 +33,9 @@ impl Tail {
     pub(crate) fn message(&self, secrets: &Secrets) -> String {
         let bytes: Vec<u8> = self.0.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
-        let masked = secrets.mask(&text);
-        let plain = anstream::adapter::strip_str(&masked).to_string();
+        // Colours first: a colour in the middle of a secret would hide it from the mask.
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let plain = secrets.mask(&plain);
         let mut lines: Vec<&str> = plain.lines().map(last_draft).rev().take(LINES).collect();
         lines.reverse();
         let text = lines.join("\n");
@@ -71,7 +72,7 @@ mod tests {
         }
         assert!(tail.0.len() <= REMEMBERED);
         let reference = SecretRef::Env("TOKEN".to_owned());
-        tail.message(&Secrets::resolve([&reference], &Fixed(secret)).unwrap())
+        tail.message(&Secrets::resolve([&reference], &Fixed(secret)))
     }
 
     #[test]
@@ -91,7 +92,7 @@ mod tests {
     #[test]
     fn secrets_colours_and_progress_bars_do_not_get_into_the_message() {
         let pushed: &[u8] =
-            b"10%\r50%\r100%\n\x1b[31merror\x1b[0m: token xoxb-hunter2 refused \xff\r\n";
+            b"10%\r50%\r100%\n\x1b[31merror\x1b[0m: token xoxb-\x1b[1mhunter2 refused \xff\r\n";
         let message = message(&[pushed], "xoxb-hunter2");
         assert_eq!(message, "100%\nerror: token [secret] refused \u{fffd}");
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{LabeledSpan, NamedSource, SourceCode};
-use notify_core::Code;
+use miette::{LabeledSpan, NamedSource, Severity, SourceCode};
+use notify_core::{Code, Weight};
 
 use crate::source::Source;
 
@@ -19,6 +19,7 @@ pub struct Diagnostic {
     code: Code,
     message: String,
     help: Option<String>,
+    weight: Weight,
     file: Arc<str>,
     place: Option<Box<Place>>,
 }
@@ -42,6 +43,7 @@ impl Diagnostic {
             code,
             message,
             help: help.map(str::to_owned),
+            weight: Weight::Refused,
             file: file.into(),
             place: None,
         }
@@ -100,6 +102,13 @@ impl Error for Diagnostic {}
 impl miette::Diagnostic for Diagnostic {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.code))
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        Some(match self.weight {
+            Weight::Warning => Severity::Warning,
+            Weight::Refused => Severity::Error,
+        })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
@@ -210,6 +219,7 @@ pub(crate) struct Finding {
     code: Code,
     message: String,
     help: Option<String>,
+    weight: Weight,
     span: Range<usize>,
 }
 
@@ -219,6 +229,7 @@ impl Finding {
             code,
             message: message.into(),
             help: None,
+            weight: Weight::Refused,
             span,
         }
     }
@@ -229,11 +240,17 @@ impl Finding {
     }
 
     /// Shows the finding in a masked text.
+    pub(crate) fn weight(mut self, weight: Weight) -> Self {
+        self.weight = weight;
+        self
+    }
+
     pub(crate) fn shown_in(self, source: &Source, shown: &Arc<str>) -> Diagnostic {
         Diagnostic {
             code: self.code,
             message: self.message,
             help: self.help,
+            weight: self.weight,
             file: source.name().into(),
             place: Some(Box::new(Place {
                 span: label(shown, self.span),

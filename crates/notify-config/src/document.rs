@@ -8,6 +8,7 @@ mod yaml;
 use std::ops::Range;
 
 use notify_core::problem::Segment;
+use notify_core::secret::looks_secret;
 use notify_core::{Path, Place, Problems};
 use serde_json::Value;
 
@@ -131,12 +132,14 @@ impl Document {
                 mask.open.push(found.node.span.clone());
             }
         }
+        self.root.secret_looking(&mut mask.hidden);
         let shown = mask.apply(self.source.text());
         problems
             .iter()
             .map(|problem| {
                 let span = self.span(&problem.path, problem.place);
-                let finding = Finding::new(problem.code, problem.message.clone(), span);
+                let finding = Finding::new(problem.code, problem.message.clone(), span)
+                    .weight(problem.weight);
                 let finding = match &problem.help {
                     Some(help) => finding.help(help),
                     None => finding,
@@ -196,6 +199,26 @@ impl Found<'_> {
 }
 
 impl Node {
+    /// Collects the values that look like secrets which were pasted where none belongs.
+    fn secret_looking(&self, found: &mut Vec<Range<usize>>) {
+        match &self.content {
+            Content::Scalar(Value::String(text)) if looks_secret(text) => {
+                found.push(self.span.clone());
+            }
+            Content::Scalar(_) => {}
+            Content::List(items) => {
+                for item in items {
+                    item.secret_looking(found);
+                }
+            }
+            Content::Map(entries) => {
+                for entry in entries {
+                    entry.value.secret_looking(found);
+                }
+            }
+        }
+    }
+
     fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),

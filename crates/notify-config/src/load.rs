@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use notify_core::problem::Segment;
 use notify_core::{Code, Config, Path, Problem, Problems, Registry, SecretSource, Workflow};
+use notify_template::Template;
+use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
@@ -96,6 +98,15 @@ impl Definitions {
         Diagnostics::or_value(found, Self(definitions))
     }
 
+    /// Gives what is used as it is, but hardly meant.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let of_file = |definition: &Definition| {
+            let warnings = definition.workflow.warnings();
+            definition.document.diagnostics(&warnings)
+        };
+        self.0.iter().flat_map(of_file).collect()
+    }
+
     /// Walks the workflows in the order of their files.
     pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
         self.0.iter().map(|definition| &definition.workflow)
@@ -153,10 +164,30 @@ fn definition(registry: &Registry, source: &Source) -> Result<Definition, Diagno
             Diagnostic::without_place(Code::EMPTY, message, Some(MINIMAL), source.name()).into(),
         );
     }
-    match registry.load_workflow(&document.to_value()) {
-        Ok(workflow) => Ok(Definition { workflow, document }),
-        Err(problems) => Err(Diagnostics::of(document.diagnostics(&problems))),
+    let value = document.to_value();
+    // Apart from the rest, so that the problems of both are told in one run.
+    let mut problems = templates(&value);
+    let workflow = problems.absorb(&Path::root(), registry.load_workflow(&value));
+    match workflow {
+        Some(workflow) if problems.is_empty() => Ok(Definition { workflow, document }),
+        _ => Err(Diagnostics::of(document.diagnostics(&problems))),
     }
+}
+
+/// Checks every template of a definition, whatever else is wrong with it.
+fn templates(definition: &Value) -> Problems {
+    let mut problems = Problems::none();
+    let place = Path::root().then("notifications");
+    let notifications = definition.get("notifications").and_then(Value::as_array);
+    for (index, notification) in notifications.into_iter().flatten().enumerate() {
+        for (kind, body) in notification.as_object().into_iter().flatten() {
+            if let Some(source) = body.get("template").and_then(Value::as_str) {
+                let place = place.then(index).then(kind.as_str()).then("template");
+                problems.absorb(&place, Template::checked(source));
+            }
+        }
+    }
+    problems
 }
 
 const MINIMAL: &str = "say who is told when which workflow ends:\n

@@ -7,7 +7,7 @@ use crate::account::Accounts;
 use crate::name::WorkflowName;
 use crate::notification::Notification;
 use crate::problem::{Code, Path, Problem, Problems};
-use crate::secret::{SecretError, SecretSource, Secrets};
+use crate::secret::{SecretSource, Secrets};
 use crate::workflow::Workflow;
 
 /// One immutable snapshot, checked as a whole.
@@ -75,19 +75,11 @@ impl Config {
         &*self.secrets
     }
 
-    /// Reads every secret of every account, and lists those that could not be read.
-    pub fn resolve_secrets(&self) -> (Secrets, Vec<SecretError>) {
-        let mut all = Secrets::default();
-        let mut missing = Vec::new();
-        for (_, account) in self.accounts.iter() {
-            for reference in account.secrets() {
-                match Secrets::resolve([reference], &*self.secrets) {
-                    Ok(secret) => all.extend(secret),
-                    Err(err) => missing.push(err),
-                }
-            }
-        }
-        (all, missing)
+    /// Reads every secret of every account.
+    pub fn resolve_secrets(&self) -> Secrets {
+        let accounts = self.accounts.iter();
+        let references = accounts.flat_map(|(_, account)| account.secrets());
+        Secrets::resolve(references, &*self.secrets)
     }
 }
 
@@ -103,7 +95,7 @@ fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problem
     let Some(account) = accounts.get(&id) else {
         return Ok(());
     };
-    for (index, recipient) in notification.recipients().iter().enumerate() {
+    for (index, recipient) in notification.declared() {
         if let Err(problem) = account.target(notification, recipient) {
             problems.push(problem.under(&root.then("to").then(index)));
         }

@@ -92,24 +92,73 @@ impl Message {
 #[non_exhaustive]
 pub enum Block {
     /// Running text.
-    Paragraph(String),
-    /// Items, one below the other.
-    List(Vec<String>),
-    /// Short facts with their names.
-    Fields(Vec<Field>),
-    /// Text whose line breaks and spaces matter: output of a program.
-    Code(String),
-    /// Running text with styles, links and mentions.
     Text(Vec<Inline>),
     /// A line above what follows.
     Heading(Vec<Inline>),
-    /// Items with styles, one below the other.
+    /// Items, one below the other.
     Items {
         /// Whether they are counted.
         ordered: bool,
         /// The items.
         items: Vec<Vec<Inline>>,
     },
+    /// Short facts with their names.
+    Fields(Vec<Field>),
+    /// Text whose line breaks and spaces matter: output of a program.
+    Code(String),
+}
+
+impl Block {
+    /// Gives running text without a style.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(vec![Inline::plain(text)])
+    }
+
+    /// Writes the part for a reader of plain text.
+    ///
+    /// ```
+    /// use notify_core::content::{Block, Inline};
+    ///
+    /// let items = vec![vec![Inline::plain("load")], vec![Inline::plain("clean")]];
+    /// let steps = Block::Items { ordered: true, items };
+    /// assert_eq!(steps.plain_text(), "1. load\n2. clean");
+    /// ```
+    pub fn plain_text(&self) -> String {
+        match self {
+            Self::Text(inlines) | Self::Heading(inlines) => plain_text(inlines),
+            Self::Items { ordered, items } => {
+                lines(items.iter().enumerate().map(|(index, item)| {
+                    let bullet = if *ordered {
+                        format!("{}. ", index + 1)
+                    } else {
+                        "- ".to_owned()
+                    };
+                    let indent = " ".repeat(bullet.len());
+                    format!("{bullet}{}", indented(&plain_text(item), &indent))
+                }))
+            }
+            Self::Fields(fields) => lines(
+                fields
+                    .iter()
+                    .map(|Field { label, value }| format!("{label}: {}", indented(value, "  "))),
+            ),
+            Self::Code(code) => format!("    {}", indented(code, "    ")),
+        }
+    }
+}
+
+/// Writes a run of inlines for a reader of plain text.
+pub fn plain_text(inlines: &[Inline]) -> String {
+    inlines.iter().map(Inline::plain_text).collect()
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Moves every line but the first to the right.
+fn indented(text: &str, indent: &str) -> String {
+    text.replace('\n', &format!("\n{indent}"))
 }
 
 /// A run of text within a line.
@@ -127,7 +176,7 @@ pub enum Inline {
     Link {
         /// The text.
         text: String,
-        /// An http, https or mailto address.
+        /// Where it leads; shown as text where [`is_link`] says no.
         url: String,
         /// How it looks.
         style: Style,
@@ -151,6 +200,46 @@ impl Inline {
             Self::Mention(mention) => Cow::Owned(format!("@{mention}")),
         }
     }
+
+    /// Returns the same with the address of a link, for where nothing can be opened.
+    ///
+    /// ```
+    /// use notify_core::content::{Inline, Style};
+    ///
+    /// let text = "the run".to_owned();
+    /// let url = "https://example.com/17".to_owned();
+    /// let link = Inline::Link { text, url, style: Style::default() };
+    /// assert_eq!(link.plain_text(), "the run (https://example.com/17)");
+    /// ```
+    pub fn plain_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Link { text, url, .. } if text.is_empty() => Cow::Borrowed(url),
+            Self::Link { text, url, .. } if !url.is_empty() && !says(text, url) => {
+                Cow::Owned(format!("{text} ({url})"))
+            }
+            other => other.text(),
+        }
+    }
+}
+
+/// Tells whether a link's text already is its address.
+fn says(text: &str, url: &str) -> bool {
+    text == url || url.strip_prefix("mailto:") == Some(text)
+}
+
+/// Tells whether an address may be made clickable: http, https or mailto, and nothing odd in it.
+pub fn is_link(url: &str) -> bool {
+    has_scheme(url, &["https://", "http://", "mailto:"])
+}
+
+/// Tells whether an address has one of these schemes, in any case of letters, and no spaces.
+fn has_scheme(url: &str, schemes: &[&str]) -> bool {
+    let begins = |scheme: &&str| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    let odd = |letter: char| letter.is_control() || letter.is_whitespace();
+    schemes.iter().any(begins) && !url.contains(odd)
 }
 
 /// How a run of text looks.
@@ -212,10 +301,93 @@ pub struct Action {
 impl Action {
     /// Tells whether the address may be made clickable.
     pub fn is_web(&self) -> bool {
-        let lower = self.url.to_ascii_lowercase();
-        (lower.starts_with("https://") || lower.starts_with("http://"))
-            && !self
-                .url
-                .contains(|letter: char| letter.is_control() || letter.is_whitespace())
+        has_scheme(&self.url, &["https://", "http://"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(text: &str, url: &str) -> Inline {
+        let (text, url) = (text.to_owned(), url.to_owned());
+        let style = Style::default();
+        Inline::Link { text, url, style }
+    }
+
+    #[test]
+    fn plain_text_shows_everything_once() {
+        let table = [
+            (
+                link("the run", "https://x.example/1"),
+                "the run (https://x.example/1)",
+            ),
+            (
+                link("https://x.example/1", "https://x.example/1"),
+                "https://x.example/1",
+            ),
+            (
+                link("jane@x.example", "mailto:jane@x.example"),
+                "jane@x.example",
+            ),
+            (link("", "https://x.example/1"), "https://x.example/1"),
+            (link("nowhere", ""), "nowhere"),
+            (Inline::Mention(Mention::Here), "@here"),
+            (Inline::Mention(Mention::Group("data".to_owned())), "@data"),
+        ];
+        for (inline, expected) in table {
+            assert_eq!(inline.plain_text(), expected);
+        }
+        let item = |text: &str| vec![Inline::plain(text)];
+        let items = vec![item("load\nat row 4"), item("clean")];
+        let field = Field {
+            label: "Run".to_owned(),
+            value: "a\nb".to_owned(),
+        };
+        let table = [
+            (Block::Heading(item("Steps")), "Steps"),
+            (
+                Block::Items {
+                    ordered: false,
+                    items: items.clone(),
+                },
+                "- load\n  at row 4\n- clean",
+            ),
+            (
+                Block::Items {
+                    ordered: true,
+                    items,
+                },
+                "1. load\n   at row 4\n2. clean",
+            ),
+            (
+                Block::Fields(vec![field.clone(), field]),
+                "Run: a\n  b\nRun: a\n  b",
+            ),
+            (Block::Code("a\n b".to_owned()), "    a\n     b"),
+        ];
+        for (block, expected) in table {
+            assert_eq!(block.plain_text(), expected);
+        }
+    }
+
+    #[test]
+    fn only_web_and_mail_addresses_are_links() {
+        let table = [
+            ("https://x.example/", true),
+            ("HTTP://x.example/", true),
+            ("mailto:jane@x.example", true),
+            ("javascript:alert(1)", false),
+            (" https://x.example/", false),
+            ("https://x.example/a b", false),
+            ("https://x.example/\u{1b}", false),
+            ("//x.example/", false),
+            ("https:x.example", false),
+            ("é", false),
+            ("", false),
+        ];
+        for (url, expected) in table {
+            assert_eq!(is_link(url), expected, "{url}");
+        }
     }
 }

@@ -1,6 +1,12 @@
 //! The event: a workflow ended.
 //!
 //! [`WorkflowEnded`] is what Rust code holds; [`wire`] is what files, standard input and the outbox hold.
+//!
+//! **Invariant.** An event is never refused for its size: what is beyond a bound is cut with a mark when
+//! the event goes on the wire or comes from it, and cutting again changes nothing.
+
+mod bounds;
+pub mod wire;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +17,9 @@ use crate::execution::Execution;
 use crate::name::WorkflowName;
 use crate::notification::Notification;
 use crate::phase::TerminalPhase;
-use crate::problem::{Code, Path, Problem, Problems};
-use crate::registry::Registry;
 use crate::time::Timestamp;
+
+pub use self::bounds::{MAX_MESSAGE, MAX_OUTPUTS};
 
 /// Facts about one execution that reached a terminal phase.
 ///
@@ -51,7 +57,7 @@ pub struct WorkflowEnded {
     pub url: Option<String>,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
-    /// What the workflow gave back.
+    /// What the workflow gave back; on the wire at most [`MAX_OUTPUTS`] bytes of JSON.
     pub outputs: BTreeMap<String, Value>,
     /// The tasks that ended, each with its own phase.
     pub tasks: Vec<TaskEnded>,
@@ -59,6 +65,48 @@ pub struct WorkflowEnded {
     ///
     /// `None` leaves it to the definition; an empty list tells nobody.
     pub notifications: Option<Vec<Notification>>,
+    /// What a newer version of the wire form said beyond this one, kept for the way back.
+    pub(crate) newer: wire::Newer,
+}
+
+/// The states of an embedder's own runs, mapped onto the ends that people are told of.
+///
+/// A `match` without a wildcard makes the mapping total: a state that is added later does not compile
+/// before somebody has said whether it is an end.
+///
+/// ```
+/// use notify_core::{Execution, RunState, TerminalPhase, WorkflowEnded, WorkflowName};
+///
+/// enum State { Waiting, Running, Done, Broken, Cancelled, Late }
+///
+/// impl RunState for State {
+///     fn ended(&self) -> Option<TerminalPhase> {
+///         match self {
+///             Self::Waiting | Self::Running => None,
+///             Self::Done => Some(TerminalPhase::Succeeded),
+///             Self::Broken => Some(TerminalPhase::Failed),
+///             Self::Cancelled => Some(TerminalPhase::Aborted),
+///             Self::Late => Some(TerminalPhase::TimedOut),
+///         }
+///     }
+/// }
+///
+/// let workflow = WorkflowName::new("nightly-etl")?;
+/// let run = Execution::new("analytics", "production", "run-17")?;
+/// let ended = |state| WorkflowEnded::if_ended(workflow.clone(), run.clone(), &state);
+/// assert!(ended(State::Running).is_none());
+/// assert_eq!(ended(State::Late).map(|event| event.phase), Some(TerminalPhase::TimedOut));
+/// # Ok::<(), notify_core::Malformed>(())
+/// ```
+pub trait RunState {
+    /// Says how a run in this state ended; `None` while it has not.
+    fn ended(&self) -> Option<TerminalPhase>;
+}
+
+impl RunState for TerminalPhase {
+    fn ended(&self) -> Option<TerminalPhase> {
+        Some(*self)
+    }
 }
 
 impl WorkflowEnded {
@@ -78,7 +126,25 @@ impl WorkflowEnded {
             outputs: BTreeMap::new(),
             tasks: Vec::new(),
             notifications: None,
+            newer: wire::Newer::default(),
         }
+    }
+
+    /// States that an execution ended, if its state says so.
+    pub fn if_ended(
+        workflow: WorkflowName,
+        execution: Execution,
+        state: &impl RunState,
+    ) -> Option<Self> {
+        let phase = state.ended()?;
+        Some(Self::new(workflow, execution, phase))
+    }
+
+    /// Adds the version of the workflow's definition.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
     }
 
     /// Adds what went wrong.
@@ -99,6 +165,27 @@ impl WorkflowEnded {
     #[must_use]
     pub fn ended_at(mut self, instant: Timestamp) -> Self {
         self.ended_at = Some(instant);
+        self
+    }
+
+    /// Adds who or what started the run.
+    #[must_use]
+    pub fn principal(mut self, principal: impl Into<String>) -> Self {
+        self.principal = Some(principal.into());
+        self
+    }
+
+    /// Adds something that the workflow gave back.
+    #[must_use]
+    pub fn output(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.outputs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a task that ended.
+    #[must_use]
+    pub fn task(mut self, name: impl Into<String>, phase: TerminalPhase) -> Self {
+        self.tasks.push(TaskEnded::new(name, phase));
         self
     }
 
@@ -137,7 +224,9 @@ pub struct Failure {
     /// A short code: `OOMKilled`, `exit 3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What the failing part said. Free text: it is shown, never interpreted.
+    /// What the failing part said; on the wire its last [`MAX_MESSAGE`] bytes.
+    ///
+    /// Free text: it is shown, never interpreted.
     pub message: String,
     /// Whose fault it was, where the scheduler knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,10 +234,21 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// States what the failing part said.
+    /// States what the failing part said. Of a long text the last [`MAX_MESSAGE`] bytes are kept.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: bounds::message(message.into()),
+            ..Self::default()
+        }
+    }
+
+    /// States what the failing part said in bytes that need not be UTF-8, such as a program's output.
+    pub fn from_bytes(output: &[u8]) -> Self {
+        // What is cut off anyway is not decoded; a replaced byte becomes three.
+        let tail = output.len().saturating_sub(MAX_MESSAGE + 4);
+        let kept = String::from_utf8_lossy(output.get(tail..).unwrap_or_default());
+        Self {
+            message: bounds::tail(&kept, tail),
             ..Self::default()
         }
     }
@@ -181,6 +281,7 @@ pub enum FailureKind {
 /// A task of the workflow that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TaskEnded {
     /// The task's name.
     pub name: String,
@@ -188,104 +289,12 @@ pub struct TaskEnded {
     pub phase: TerminalPhase,
 }
 
-/// The event's stored and transmitted form, apart from the domain type.
-pub mod wire {
-    use super::{BTreeMap, Code, Deserialize, Execution, Failure, Path, Problem, Problems};
-    use super::{Registry, Serialize, TaskEnded, TerminalPhase, Timestamp, Value, WorkflowName};
-
-    /// The version that this crate writes.
-    pub const VERSION: u32 = 1;
-
-    /// The event as JSON.
-    #[derive(Clone, Debug, Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct WorkflowEnded {
-        version: u32,
-        workflow: WorkflowName,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        workflow_version: Option<String>,
-        execution: Execution,
-        phase: TerminalPhase,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        started_at: Option<Timestamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        ended_at: Option<Timestamp>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        failure: Option<Failure>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        principal: Option<String>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        url: Option<String>,
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        labels: BTreeMap<String, String>,
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        outputs: BTreeMap<String, Value>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        tasks: Vec<TaskEnded>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        notifications: Option<Vec<Value>>,
-    }
-
-    impl From<&super::WorkflowEnded> for WorkflowEnded {
-        fn from(event: &super::WorkflowEnded) -> Self {
-            let event = event.clone();
-            Self {
-                version: VERSION,
-                workflow: event.workflow,
-                workflow_version: event.version,
-                execution: event.execution,
-                phase: event.phase,
-                started_at: event.started_at,
-                ended_at: event.ended_at,
-                failure: event.failure,
-                principal: event.principal,
-                url: event.url,
-                labels: event.labels,
-                outputs: event.outputs,
-                tasks: event.tasks,
-                notifications: event
-                    .notifications
-                    .map(|all| all.iter().map(super::Notification::to_value).collect()),
-            }
-        }
-    }
-
-    impl WorkflowEnded {
-        /// Gives the domain value; the registry reads the run's own notifications.
-        pub fn load(self, registry: &Registry) -> Result<super::WorkflowEnded, Problems> {
-            let mut problems = Problems::none();
-            if self.version > VERSION {
-                problems.push(Problem::new(
-                    Code::WRONG_VALUE,
-                    Path::root().then("version"),
-                    format!(
-                        "version {} is newer than this program reads ({VERSION})",
-                        self.version
-                    ),
-                ));
-            }
-            let place = Path::root().then("notifications");
-            let mut load = |(index, value): (usize, &Value)| {
-                problems.absorb(&place.then(index), registry.load_notification(value))
-            };
-            let notifications = self
-                .notifications
-                .map(|values| values.iter().enumerate().filter_map(&mut load).collect());
-            problems.or_value(super::WorkflowEnded {
-                workflow: self.workflow,
-                version: self.workflow_version,
-                execution: self.execution,
-                phase: self.phase,
-                started_at: self.started_at,
-                ended_at: self.ended_at,
-                failure: self.failure,
-                principal: self.principal,
-                url: self.url,
-                labels: self.labels,
-                outputs: self.outputs,
-                tasks: self.tasks,
-                notifications,
-            })
+impl TaskEnded {
+    /// States how a task ended.
+    pub fn new(name: impl Into<String>, phase: TerminalPhase) -> Self {
+        Self {
+            name: name.into(),
+            phase,
         }
     }
 }

@@ -30,7 +30,7 @@ pub use crate::condition::{Condition, Past};
 pub use crate::config::Config;
 pub use crate::content::Message;
 pub use crate::email::{Email, EmailAddress};
-pub use crate::event::{Failure, FailureKind, WorkflowEnded};
+pub use crate::event::{Failure, FailureKind, RunState, TaskEnded, WorkflowEnded};
 pub use crate::execution::Execution;
 pub use crate::name::{AccountName, Kind, WorkflowName};
 pub use crate::notification::{
@@ -39,7 +39,7 @@ pub use crate::notification::{
 pub use crate::outcome::{Cause, Outcome, Reason, Receipt, Scope};
 pub use crate::pagerduty::{PagerDuty, PagerDutyService};
 pub use crate::phase::{Phases, TerminalPhase};
-pub use crate::problem::{Code, Malformed, Path, Place, Problem, Problems};
+pub use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Weight};
 pub use crate::provider::{
     Account, Action, Capabilities, Continuity, Delivery, DeliveryContext, DeliveryId, Payload,
     Prepared, Provider, Target, Transport,

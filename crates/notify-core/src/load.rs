@@ -1,9 +1,12 @@
 //! From plain values to typed ones, with every problem and its place.
 
+use std::collections::BTreeSet;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Segment, nearest};
+use crate::text::shown;
 
 /// Loads a typed value and reports everything that is wrong with it.
 ///
@@ -12,28 +15,69 @@ use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Segment, n
 pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problems> {
     let mut problems = Problems::none();
     let mut rest = value.clone();
+    let mut removed = Removed::default();
     loop {
-        let problem = match attempt(&rest) {
+        let mut problem = match attempt(&rest) {
             Ok(loaded) => return problems.or_value(loaded),
             Err(problem) => problem,
         };
-        let missing_by_our_hand = problem.code == Code::MISSING_KEY
-            && at(value, &problem.path).is_some_and(|map| map.get(missing_key(&problem)).is_some());
-        if missing_by_our_hand {
-            return Err(problems);
-        }
+        let found_at = problem.path.clone();
+        problem.path = removed.original(&found_at);
+        let by_our_hand = match problem.code {
+            Code::MISSING_KEY => {
+                at(value, &problem.path).is_some_and(|map| map.get(missing_key(&problem)).is_some())
+            }
+            // A list of fixed length that lost an item, a tagged value that lost what it tags.
+            Code::WRONG_VALUE => removed.robbed.contains(&problem.path),
+            _ => false,
+        };
         // Without its tag, a tagged value is nothing: it goes as a whole.
         let tag = problem.code == Code::WRONG_VALUE && problem.place == Place::Key;
-        let at_fault = if tag {
-            problem.path.parent()
-        } else {
-            problem.path.clone()
-        };
+        let at_fault = if tag { found_at.parent() } else { found_at };
         let mended = take_out(&mut rest, &at_fault);
-        problems.push(problem);
-        if !mended {
+        removed.add(&removed.original(&at_fault));
+        if !by_our_hand {
+            problems.push(problem);
+        }
+        if !mended || problems.iter().len() == MOST {
             return Err(problems);
         }
+    }
+}
+
+/// How many problems of one value are looked for: each costs another reading of the whole.
+const MOST: usize = 64;
+
+/// What was taken out, by paths in the original.
+#[derive(Default)]
+struct Removed {
+    /// The lists and maps that something was taken out of.
+    robbed: BTreeSet<Path>,
+    /// The list items, each as its list's path and its index.
+    items: BTreeSet<(Path, usize)>,
+}
+
+impl Removed {
+    fn add(&mut self, path: &Path) {
+        self.robbed.insert(path.parent());
+        if let Some(Segment::Index(index)) = path.segments().last() {
+            self.items.insert((path.parent(), *index));
+        }
+    }
+
+    /// Counts the items in again that are no longer before the path's own.
+    fn original(&self, path: &Path) -> Path {
+        let step = |walked: Path, segment: &Segment| match segment {
+            Segment::Key(key) => walked.then(key.as_str()),
+            Segment::Index(index) => {
+                let of_list = self.items.iter().filter(|(list, _)| *list == walked);
+                let index = of_list.fold(*index, |index, (_, gone)| {
+                    index + usize::from(*gone <= index)
+                });
+                walked.then(index)
+            }
+        };
+        path.segments().iter().fold(Path::root(), step)
     }
 }
 
@@ -82,7 +126,7 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         } else {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let bare = at(root, &path).is_none_or(Value::is_string);
-            let message = format!("unknown value `{written}`");
+            let message = format!("unknown value `{}`", shown(&written));
             let help = choose(&written, &known);
             let problem = |path| Problem::new(Code::WRONG_VALUE, path, message).help(help);
             // `when: chnged` is wrong in its value, `when: {strek: 3}` in its key.
@@ -127,7 +171,8 @@ pub(crate) fn unknown_key<'a>(
 ) -> Problem {
     let known: Vec<&str> = known.into_iter().collect();
     let help = choose(written, &known);
-    Problem::new(Code::UNKNOWN_KEY, path, format!("unknown key `{written}`"))
+    let message = format!("unknown key `{}`", shown(written));
+    Problem::new(Code::UNKNOWN_KEY, path, message)
         .help(help)
         .at_key()
 }
@@ -174,6 +219,10 @@ fn take_out(root: &mut Value, path: &Path) -> bool {
         });
     match (parent, last) {
         (Some(Value::Object(map)), Segment::Key(key)) => map.remove(key).is_some(),
+        (Some(Value::Array(items)), Segment::Index(index)) if *index < items.len() => {
+            items.remove(*index);
+            true
+        }
         _ => false,
     }
 }
@@ -259,6 +308,24 @@ mod tests {
             .map(|one| (one.path.to_string(), one.place))
             .collect();
         assert_eq!(seen, [("strek".to_owned(), Place::Key)], "{problems}");
+    }
+
+    #[test]
+    fn problems_in_lists_and_in_nested_maps_do_not_hide_each_other() {
+        let value =
+            json!({"all": ["chnged", "changed", {"streak": 0}, {"labels": {"a": 1, "b": 2}}]});
+        let problems = typed::<crate::Condition>(&value).unwrap_err();
+        let seen: Vec<String> = problems.iter().map(|one| one.path.to_string()).collect();
+        let expected = [
+            "all[0]",
+            "all[2].streak",
+            "all[3].labels.a",
+            "all[3].labels.b",
+        ];
+        assert_eq!(seen, expected, "{problems}");
+        let problems = typed::<Vec<(u8, u8)>>(&json!([["a", 1], [1, 2], [3, "b"]])).unwrap_err();
+        let seen: Vec<String> = problems.iter().map(|one| one.path.to_string()).collect();
+        assert_eq!(seen, ["[0][0]", "[2][1]"], "{problems}");
     }
 
     #[test]

@@ -83,7 +83,8 @@ macro_rules! validated_text {
 validated_text! {
     /// The name of a workflow, as its authors know it.
     ///
-    /// Up to 255 characters of any script; no control characters, no space at the ends.
+    /// Up to 255 characters of any script; no control or invisible characters, no space at the ends.
+    /// Names are compared as written: a composed `ä` and an `a` with a combining mark are two names.
     WorkflowName, |text| plain_name("a workflow name", text)
 }
 
@@ -116,7 +117,7 @@ impl Kind {
 validated_text! {
     /// One part of an execution's identity: project, domain or name.
     ///
-    /// Up to 255 characters, no control characters, no space at the ends.
+    /// Up to 255 characters, no control or invisible characters, no space at the ends.
     Label, |text| plain_name("an execution's project, domain or name", text)
 }
 
@@ -128,7 +129,13 @@ fn plain_name(what: &str, name: &str) -> Result<(), Malformed> {
     if text::has_control(name) {
         return Err(Malformed::new(format!("{what} holds a control character")));
     }
-    if name.trim() != name {
+    if text::has_invisible(name) {
+        return Err(
+            Malformed::new(format!("{what} holds an invisible character"))
+                .help("type it anew: what was pasted may hold marks that nobody sees"),
+        );
+    }
+    if text::has_outer_space(name) {
         return Err(Malformed::new(format!(
             "{what} begins or ends with a space"
         )));
@@ -146,7 +153,7 @@ fn identifier(what: &str, name: &str) -> Result<(), Malformed> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
         return Err(
-            Malformed::new(format!("`{}` is not {what}", name.escape_debug()))
+            Malformed::new(format!("`{}` is not {what}", text::shown(name)))
                 .help("use up to 64 ASCII letters, digits, `-` and `_`"),
         );
     }
@@ -162,7 +169,20 @@ mod tests {
         for good in ["nightly-etl", "Abrechnung für März", "夜間バッチ", "a/b.c"] {
             assert_eq!(WorkflowName::new(good).unwrap().as_str(), good);
         }
-        for bad in ["", " ", "a\nb", "a\u{85}b", " a", "a "] {
+        let bad = [
+            "",
+            " ",
+            "a\nb",
+            "a\u{85}b",
+            " a",
+            "a ",
+            "a\u{a0}",
+            "\u{3000}",
+            "a\u{200b}b",
+            "\u{202e}lte",
+            "\u{feff}a",
+        ];
+        for bad in bad {
             assert!(WorkflowName::new(bad).is_err(), "{bad:?}");
         }
         assert!(WorkflowName::new("x".repeat(255)).is_ok());

@@ -88,6 +88,7 @@ impl<K: NotificationKind> Draft<K> {
             when: None,
             account: None,
             recipients: vec![first.into()],
+            template: None,
             options: K::Options::default(),
         }
     }
@@ -100,6 +101,7 @@ pub struct Spec<K: NotificationKind> {
     when: Option<Condition>,
     account: Option<AccountName>,
     recipients: Vec<K::Recipient>,
+    template: Option<Arc<str>>,
     options: K::Options,
 }
 
@@ -131,6 +133,15 @@ impl<K: NotificationKind> Spec<K> {
         self
     }
 
+    /// Says in the author's own words what happened: Markdown with fields of the event.
+    ///
+    /// It is checked when the engine starts.
+    #[must_use]
+    pub fn template(mut self, source: impl Into<Arc<str>>) -> Self {
+        self.template = Some(source.into());
+        self
+    }
+
     /// Changes the options.
     #[must_use]
     pub fn options(mut self, change: impl FnOnce(&mut K::Options)) -> Self {
@@ -147,6 +158,8 @@ impl<K: NotificationKind> From<Spec<K>> for Notification {
             kind: Kind::from_static(K::KIND),
             account: spec.account,
             recipients: spec.recipients.iter().map(Recipient::of).collect(),
+            places: Vec::new(),
+            template: spec.template,
             options: Arc::new(spec.options),
         }
     }
@@ -199,6 +212,9 @@ pub struct Notification {
     pub(crate) kind: Kind,
     pub(crate) account: Option<AccountName>,
     pub(crate) recipients: Vec<Recipient>,
+    /// Where each recipient was declared, before repeated ones were merged; empty where nothing was.
+    pub(crate) places: Vec<usize>,
+    pub(crate) template: Option<Arc<str>>,
     pub(crate) options: Arc<dyn Options>,
 }
 
@@ -228,6 +244,22 @@ impl Notification {
         &self.recipients
     }
 
+    /// Returns the recipients with their places in the declaration, counted from zero.
+    ///
+    /// A repeated recipient is merged with the first of its kind, so places can have gaps.
+    pub fn declared(&self) -> impl Iterator<Item = (usize, &Recipient)> {
+        let place = |index| self.places.get(index).copied().unwrap_or(index);
+        self.recipients
+            .iter()
+            .enumerate()
+            .map(move |(index, recipient)| (place(index), recipient))
+    }
+
+    /// Returns the source of the message's template, where the author wrote one.
+    pub fn template(&self) -> Option<&str> {
+        self.template.as_deref()
+    }
+
     /// Returns the options as their own type; `None` where the kind has another.
     pub fn options<T: NotificationOptions>(&self) -> Option<&T> {
         self.options.as_any().downcast_ref()
@@ -248,6 +280,9 @@ impl Notification {
         body.insert("to".to_owned(), json!(recipients));
         if let Some(account) = &self.account {
             body.insert("account".to_owned(), json!(account));
+        }
+        if let Some(template) = &self.template {
+            body.insert("template".to_owned(), json!(&**template));
         }
         let phases: Vec<_> = self.phases.iter().collect();
         let mut value = Map::new();

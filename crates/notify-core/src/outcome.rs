@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// let _: notify_core::Outcome = outcome;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Receipt {
     /// The vendor's name for what was delivered: Slack `ts`, `dedup_key`, Message-ID.
     pub id: String,
@@ -74,6 +75,8 @@ pub enum Outcome {
         reason: Reason,
         /// What the vendor said, cleaned and bounded.
         detail: String,
+        /// Whose fault bad credentials or settings are: the whole account's, or this lane's alone.
+        scope: Scope,
     },
     /// Bytes left, no answer came: it may have been delivered.
     Unknown {
@@ -110,7 +113,17 @@ impl Outcome {
         Self::Rejected {
             reason,
             detail: clean(detail.as_ref()),
+            scope: Scope::Account,
         }
+    }
+
+    /// Says that only the delivery's own lane is concerned: one key of an account that has many.
+    #[must_use]
+    pub fn in_lane(mut self) -> Self {
+        if let Self::NotDelivered { scope, .. } | Self::Rejected { scope, .. } = &mut self {
+            *scope = Scope::Lane;
+        }
+        self
     }
 
     /// States that nobody knows whether the vendor took it.
@@ -181,9 +194,9 @@ pub enum Reason {
     Destination,
     /// A rule on the vendor's side.
     Policy,
-    /// The account's credentials; pauses the account.
+    /// The account's credentials; the delivery is held.
     Auth,
-    /// The account's settings; pauses the account.
+    /// The account's settings; the delivery is held.
     Config,
 }
 
@@ -200,7 +213,7 @@ impl Reason {
     }
 
     /// Tells whether the account, not the delivery, is at fault.
-    pub const fn pauses_account(self) -> bool {
+    pub const fn is_accounts_fault(self) -> bool {
         matches!(self, Self::Auth | Self::Config)
     }
 }

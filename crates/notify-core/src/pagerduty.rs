@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Severity;
-use crate::email::shown;
 use crate::notification::{NotificationKind, NotificationOptions};
 use crate::problem::Malformed;
+use crate::secret::looks_secret;
 use crate::text;
 
 /// The kind `pagerduty`: an incident on a service, closed by itself when the workflow succeeds again.
@@ -75,7 +75,10 @@ const fn check(name: &str) -> Result<(), &'static str> {
     if text::has_control(name) {
         return Err("a service name has no control characters");
     }
-    if text::byte(bytes, 0) == b' ' || text::byte(bytes, bytes.len() - 1) == b' ' {
+    if text::has_invisible(name) {
+        return Err("a service name has no invisible characters");
+    }
+    if text::has_outer_space(name) {
         return Err("a service name does not begin or end with a space");
     }
     if text::has(name, b'@') {
@@ -84,22 +87,30 @@ const fn check(name: &str) -> Result<(), &'static str> {
     if text::byte(bytes, 0) == b'#' {
         return Err("a channel is not a service");
     }
+    if text::is_key(name) {
+        return Err("an integration key is a secret of the account, not a service");
+    }
     Ok(())
 }
 
 impl FromStr for PagerDutyService {
     type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let trimmed = text.trim_matches(' ');
+    fn from_str(given: &str) -> Result<Self, Malformed> {
+        let trimmed = given.trim_matches(' ');
         check(trimmed).map_err(|why| {
             let help = match trimmed {
                 _ if trimmed.contains('@') => "a mail address belongs under `email`",
                 _ if trimmed.starts_with('#') => "a channel belongs under `slack`",
                 _ => "use a name from `[accounts.pagerduty.….services]`",
             };
-            Malformed::new(format!("`{}`: {why}", shown(text))).help(help)
+            text::refused(given, why).help(help)
         })?;
+        if looks_secret(trimmed) {
+            return Err(Malformed::new("a key or an address is not a service")
+                .help("use a name from `[accounts.pagerduty.….services]`; the key stays there")
+                .sensitive());
+        }
         Ok(Self(Cow::Owned(trimmed.to_owned())))
     }
 }
@@ -141,7 +152,20 @@ mod tests {
         for name in ["data-platform", "Data Platform", "données"] {
             assert_eq!(name.parse::<PagerDutyService>().unwrap().as_str(), name);
         }
-        for name in ["", " ", "ops@example.com", "#data-alerts", "a\nb"] {
+        let refused = [
+            "",
+            " ",
+            "\u{a0}",
+            "ops@example.com",
+            "#data-alerts",
+            "a\nb",
+            "a\u{85}b",
+            "a\u{200b}b",
+            "\u{202e}atad",
+            "\u{3164}",
+            "0123456789abcdef0123456789abcdef",
+        ];
+        for name in refused {
             assert!(name.parse::<PagerDutyService>().is_err(), "{name:?}");
         }
     }

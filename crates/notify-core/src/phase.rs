@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::problem::{Malformed, nearest};
+use crate::text::shown;
 
 /// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,9 +91,9 @@ impl FromStr for TerminalPhase {
             "failed" | "6" => Ok(Self::Failed),
             "aborted" | "7" => Ok(Self::Aborted),
             "timed_out" | "8" => Ok(Self::TimedOut),
-            "0" | "1" | "2" | "3" | "5" | "9" => Err(PhaseError::NotTerminal(text.to_owned())),
-            other if NOT_AN_END.contains(&other) => Err(PhaseError::NotTerminal(text.to_owned())),
-            _ => Err(PhaseError::Unknown(text.to_owned())),
+            "0" | "1" | "2" | "3" | "5" | "9" => Err(PhaseError::NotTerminal(shown(text))),
+            other if NOT_AN_END.contains(&other) => Err(PhaseError::NotTerminal(shown(text))),
+            _ => Err(PhaseError::Unknown(shown(text))),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::text::shown;
+
 /// A stable error code with a page in `docs/errors/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u16);
@@ -60,6 +62,10 @@ codes! {
     EMPTY = 19;
     /// A workflow is declared twice.
     DECLARED_TWICE = 20;
+    /// A notification is repeated whole.
+    REPEATED = 21;
+    /// A template says something that it cannot say.
+    TEMPLATE = 22;
 }
 
 impl fmt::Display for Code {
@@ -130,8 +136,9 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {
             match segment {
-                Segment::Key(key) if position == 0 => write!(f, "{key}")?,
-                Segment::Key(key) => write!(f, ".{key}")?,
+                // A key is whatever its author wrote: control characters, too long.
+                Segment::Key(key) if position == 0 => f.write_str(&shown(key))?,
+                Segment::Key(key) => write!(f, ".{}", shown(key))?,
                 Segment::Index(index) => write!(f, "[{index}]")?,
             }
         }
@@ -147,6 +154,16 @@ pub enum Place {
     Value,
     /// The key that leads to the value.
     Key,
+}
+
+/// What a problem does to the input it was found in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    /// The input is used all the same; its author should know.
+    Warning,
+    /// The input is refused.
+    #[default]
+    Refused,
 }
 
 /// One thing that is wrong, where, and how to mend it.
@@ -165,6 +182,9 @@ pub struct Problem {
     pub help: Option<String>,
     /// The value at this place is a secret and must not be shown with the problem.
     pub sensitive: bool,
+    /// What it does to the input. Errors of loaders hold only what is refused; warnings come beside
+    /// the value, from [`Workflow::warnings`](crate::Workflow::warnings).
+    pub weight: Weight,
 }
 
 impl Problem {
@@ -177,6 +197,15 @@ impl Problem {
             message: message.into(),
             help: None,
             sensitive: false,
+            weight: Weight::Refused,
+        }
+    }
+
+    /// States something that is used as it is, but which its author hardly meant.
+    pub fn warning(code: Code, path: Path, message: impl Into<String>) -> Self {
+        Self {
+            weight: Weight::Warning,
+            ..Self::new(code, path, message)
         }
     }
 
@@ -429,6 +458,15 @@ mod tests {
             assert_eq!(usize::from(code.0), index + 1);
         }
         assert_eq!(Code::MALFORMED_RECIPIENT.to_string(), "NOTIFY-0012");
+    }
+
+    #[test]
+    fn what_an_author_wrote_is_shown_bounded_and_without_control_characters() {
+        let key = format!("a\u{1b}[31m\u{202e}{}", "x".repeat(1_000_000));
+        let shown = Path::root().then(key.as_str()).then(0).to_string();
+        assert!(shown.len() < 200 && shown.ends_with("…[0]"), "{shown}");
+        assert!(shown.starts_with("a\\u{1b}[31m\\u{202e}x"), "{shown}");
+        assert_eq!(Path::root().then("a").then("b-ü").to_string(), "a.b-ü");
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl Capabilities {
 
 /// Where a recipient's deliveries queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Target {
     /// What a wait applies to, within the account: a channel, a routing key, nothing.
     pub lane: String,

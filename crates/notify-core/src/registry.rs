@@ -1,6 +1,32 @@
 //! The kinds that this program can deliver.
 //!
 //! `inventory` only discovers what is linked; everything else works on an immutable [`Registry`].
+//!
+//! # Linking
+//!
+//! A provider's crate that is only listed in `Cargo.toml` is not linked into the program, and then
+//! nothing of it is found. One line is enough, in the program or in any crate that the program uses:
+//!
+//! ```text
+//! use notify_slack as _;
+//! ```
+//!
+//! The crate `workflow-notify` holds this line for each provider that one of its features adds.
+//!
+//! # Static libraries
+//!
+//! A program that a C linker makes out of a Rust static library may leave the registrations out: what
+//! nothing refers to by name is not taken from an archive. Whether it does depends on the linker and on
+//! the optimization, so nobody should rely on it. Name the providers instead; each exports its
+//! descriptor:
+//!
+//! ```text
+//! let registry = Registry::of([notify_email::DESCRIPTOR, notify_slack::DESCRIPTOR])?;
+//! ```
+//!
+//! The value is the same as that of [`Registry::discover`], and so is everything that is made of it.
+//!
+//! Two versions of this crate in one program are two registries: `cargo tree --duplicates` shows them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,11 +35,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::account::AccountId;
+use crate::email::Email;
 use crate::load;
 use crate::name::Kind;
 use crate::notification::{NotificationKind, Options, Recipient};
+use crate::pagerduty::PagerDuty;
 use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
 use crate::provider::{Account, Provider};
+use crate::slack::Slack;
+use crate::text::shown;
 
 /// What a provider crate tells about itself: its kind and how its three typed parts are loaded.
 #[derive(Clone, Copy)]
@@ -97,7 +127,8 @@ pub enum RegistryError {
     /// Nothing was found.
     #[error(
         "no provider is linked into this program: add `use notify_slack as _;` for each provider \
-         crate, or turn on the provider features of `workflow-notify`"
+         crate, turn on the provider features of `workflow-notify`, or name the providers with \
+         `Registry::of`, as a static library must"
     )]
     Empty,
     /// Two crates deliver one kind.
@@ -113,13 +144,14 @@ pub enum RegistryError {
         second: &'static str,
     },
     /// A provider gives its kind a name that files cannot hold.
-    #[error("the crate `{crate_name}` has a kind named `{kind}`: {why}")]
+    #[error("the crate `{crate_name}` names its kind `{kind}`, which cannot be one")]
     BadKind {
         /// The kind.
         kind: &'static str,
         /// The crate.
         crate_name: &'static str,
         /// What is wrong with the name.
+        #[source]
         why: Malformed,
     },
 }
@@ -127,12 +159,24 @@ pub enum RegistryError {
 /// Keys of a notification that are no kind.
 pub(crate) const RESERVED: [&str; 3] = ["phases", "when", "on"];
 
+/// The kinds whose specs are in this crate and the crates that deliver them; the cargo feature of the
+/// facade and of the program that adds one is named like the kind.
+///
+/// Only the help of an unknown kind reads it: a kind of anybody else needs no row.
+const SHIPPED: [(&str, &str); 3] = [
+    (Email::KIND, "notify-email"),
+    (PagerDuty::KIND, "notify-pagerduty"),
+    (Slack::KIND, "notify-slack"),
+];
+
 /// Every kind that this program can deliver, sorted by name.
 #[derive(Clone, Debug)]
 pub struct Registry(Arc<BTreeMap<&'static str, ProviderDescriptor>>);
 
 impl Registry {
     /// Collects the providers that are linked into this program. Called once, at the edge.
+    ///
+    /// A static library may discover nothing; it names its providers with [`Registry::of`].
     ///
     /// # Errors
     ///
@@ -200,23 +244,33 @@ impl Registry {
         self.0.get(kind)
     }
 
-    /// Says that no provider has this kind, and which kinds there are.
+    /// Says that no provider has this kind, what was probably meant, and what would add it.
     pub fn unknown_kind(&self, path: Path, kind: &str) -> Problem {
-        let known: Vec<&str> = self.0.keys().copied().collect();
-        let list = known
-            .iter()
+        let shipped = SHIPPED.iter().map(|(name, _)| *name);
+        let meant = nearest(kind, self.kinds().chain(shipped));
+        let absent = meant.and_then(|name| {
+            let (_, crate_name) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
+            self.get(name).is_none().then_some((name, *crate_name))
+        });
+        let list = self
+            .kinds()
             .map(|name| format!("`{name}`"))
             .collect::<Vec<_>>()
             .join(", ");
-        let linked = format!(
-            "the kinds linked in are {list}; another comes with its provider's crate and cargo feature"
-        );
-        let help = match nearest(kind, known) {
-            Some(name) => format!("did you mean `{name}`? {linked}"),
-            None => linked,
+        let guess = match meant {
+            Some(name) if name != kind => format!("did you mean `{name}`? "),
+            _ => String::new(),
         };
-        Problem::new(Code::UNKNOWN_KIND, path, format!("unknown kind `{kind}`"))
-            .help(help)
+        let more = match absent {
+            Some((name, crate_name)) => format!(
+                "`{name}` comes with the crate `{crate_name}`, which the cargo feature `{name}` of \
+                 `workflow-notify` and of `notify-cli` adds"
+            ),
+            None => "another comes with its provider's crate".to_owned(),
+        };
+        let message = format!("unknown kind `{}`", shown(kind));
+        Problem::new(Code::UNKNOWN_KIND, path, message)
+            .help(format!("{guess}the kinds linked in are {list}; {more}"))
             .at_key()
     }
 }

@@ -38,6 +38,33 @@ impl fmt::Display for SecretRef {
     }
 }
 
+/// Tells whether a text looks like a token, a key or a secret address.
+///
+/// A guess, for texts that stand where no secret belongs: messages do not quote what it hits.
+///
+/// ```
+/// use notify_core::secret::looks_secret;
+///
+/// assert!(looks_secret("xoxb-1234-abcd"));
+/// assert!(looks_secret("https://hooks.slack.com/services/T0/B0/x"));
+/// assert!(looks_secret("R0123456789abcdef0123456789ABCDE"));
+/// assert!(!looks_secret("data-platform-production-2"));
+/// ```
+pub fn looks_secret(text: &str) -> bool {
+    let text = text.trim();
+    if text.contains(char::is_whitespace) {
+        return false;
+    }
+    let token = ["xox", "xapp-", "xwfp-"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix));
+    let letters = |letter: char| letter.is_ascii_alphanumeric() || "+/=_".contains(letter);
+    let key = text.len() >= 24
+        && text.chars().all(letters)
+        && text.contains(|letter: char| letter.is_ascii_digit());
+    token || key || text.contains("://")
+}
+
 /// Returns the refusal of a secret that stands in a file.
 ///
 /// The text itself is never part of it.
@@ -132,32 +159,38 @@ pub struct SecretError {
     pub why: String,
 }
 
-/// The resolved secrets of one account.
+/// The secrets of one account, those that could be read and why the others could not.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(BTreeMap<SecretRef, SecretString>);
+pub struct Secrets(BTreeMap<SecretRef, Result<SecretString, SecretError>>);
 
 impl Secrets {
-    /// Reads every one of these secrets; the first that cannot be read is the error.
+    /// Reads these secrets.
     pub fn resolve<'a>(
         references: impl IntoIterator<Item = &'a SecretRef>,
         source: &dyn SecretSource,
-    ) -> Result<Self, SecretError> {
-        let resolve = |reference: &SecretRef| Ok((reference.clone(), source.resolve(reference)?));
-        references
-            .into_iter()
-            .map(resolve)
-            .collect::<Result<_, _>>()
-            .map(Self)
+    ) -> Self {
+        let resolve = |reference: &SecretRef| (reference.clone(), source.resolve(reference));
+        Self(references.into_iter().map(resolve).collect())
     }
 
     /// Returns the secret behind a reference.
-    pub fn get(&self, reference: &SecretRef) -> Option<&SecretString> {
-        self.0.get(reference)
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be read.
+    pub fn get(&self, reference: &SecretRef) -> Result<&SecretString, Malformed> {
+        match self.0.get(reference) {
+            Some(Ok(secret)) => Ok(secret),
+            Some(Err(err)) => Err(Malformed::new(err.to_string())),
+            None => Err(Malformed::new(format!(
+                "the secret in {reference} is not among the account's"
+            ))),
+        }
     }
 
-    /// Takes over the secrets of another account.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+    /// Walks the secrets that could not be read.
+    pub fn missing(&self) -> impl Iterator<Item = &SecretError> {
+        self.0.values().filter_map(|secret| secret.as_ref().err())
     }
 
     /// Replaces every one of these secrets in a text by `[secret]`.
@@ -167,6 +200,7 @@ impl Secrets {
         let mut longest_first: Vec<&str> = self
             .0
             .values()
+            .flatten()
             .map(|secret| secret.expose_secret().trim())
             .filter(|secret| secret.len() >= 4)
             .collect();
@@ -229,7 +263,7 @@ mod tests {
             SecretRef::Env("SHORT".into()),
             SecretRef::File("/run/x".into()),
         ];
-        let secrets = Secrets::resolve(&references, &Fixed).unwrap();
+        let secrets = Secrets::resolve(&references, &Fixed);
         assert_eq!(
             secrets.mask("login with s3cret-TOKEN and s3cret, abc"),
             "login with [secret] and [secret], abc"

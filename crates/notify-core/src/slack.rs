@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::email::{EmailAddress, shown};
+use crate::email::EmailAddress;
 use crate::notification::{NotificationKind, NotificationOptions};
 use crate::problem::Malformed;
-use crate::text;
+use crate::text::{self, refused, shown};
 
 /// The kind `slack`: a message to a channel or a person.
 ///
@@ -105,7 +105,13 @@ const fn check_channel(name: &str) -> Result<(), &'static str> {
     if rest.is_empty() || text::chars(rest) > 80 {
         return Err("a channel name has 1 to 80 characters after the `#`");
     }
-    if text::has_control(rest) || text::has_any(rest, b" #@,.:;<>\"'`/\\!?&*()[]{}|") {
+    if text::has_invisible(rest) {
+        return Err("a channel name has no invisible characters");
+    }
+    if text::has_control(rest)
+        || text::has_space(rest)
+        || text::has_any(rest, b"#@,.:;<>\"'`/\\!?&*()[]{}|")
+    {
         return Err("a channel name has no spaces and no punctuation but `-` and `_`");
     }
     if text::has_capital(rest) {
@@ -129,7 +135,7 @@ impl FromStr for SlackRecipient {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let trimmed = text.trim_matches(' ');
-        let wrong = |why: &str| Malformed::new(format!("`{}`: {why}", shown(text)));
+        let wrong = |why: &str| refused(text, why);
         if trimmed.starts_with('#') {
             return match check_channel(trimmed) {
                 Ok(()) => Ok(Self::Channel(ChannelName(Cow::Owned(trimmed.to_owned())))),
@@ -153,6 +159,11 @@ impl FromStr for SlackRecipient {
                 "name a person by mail address or by id (profile → copy member ID), not by `@{}`",
                 shown(handle)
             )));
+        }
+        if trimmed.contains("://") {
+            return Err(wrong("an address of the web is not a recipient").help(
+                "a webhook's URL is a secret of the account: `webhook_url = { env = \"NAME\" }`",
+            ));
         }
         if trimmed.contains('@') {
             return trimmed.parse().map(Self::Mail);
@@ -237,6 +248,15 @@ mod tests {
             ("#", "refused"),
             ("#a b", "refused"),
             ("#<!channel>", "refused"),
+            ("#a\nb", "refused"),
+            ("#a\u{200b}b", "refused"),
+            ("#\u{202e}a", "refused"),
+            ("#a\u{a0}b", "refused"),
+            ("\u{a0}", "refused"),
+            ("U0123456789\u{200b}", "refused"),
+            ("c0123456789", "refused"),
+            ("jane@example", "refused"),
+            ("https://hooks.slack.com/services/T/B/x", "refused"),
             ("", "refused"),
             ("  ", "refused"),
         ];

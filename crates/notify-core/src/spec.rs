@@ -1,5 +1,6 @@
 //! From plain values to definitions: the one validator of files, of the wire and of stored records.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -165,6 +166,8 @@ impl Registry {
                 kind: body.kind,
                 account: body.account,
                 recipients: body.recipients,
+                places: body.places,
+                template: body.template,
                 options: body.options,
             }),
             _ => Err(problems),
@@ -188,6 +191,7 @@ fn load_phases(value: &Value) -> Result<Phases, Problems> {
     let root = Path::root();
     let items: &[Value] = match value {
         Value::Array(items) => items,
+        Value::Null => &[],
         one => std::slice::from_ref(one),
     };
     let mut problems = Problems::none();
@@ -233,6 +237,8 @@ struct Body {
     kind: Kind,
     account: Option<AccountName>,
     recipients: Vec<Recipient>,
+    places: Vec<usize>,
+    template: Option<Arc<str>>,
     options: Arc<dyn Options>,
 }
 
@@ -253,16 +259,22 @@ fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> Result<Body, Pro
     let account = rest
         .remove("account")
         .and_then(|account| problems.absorb(&root.then("account"), load::typed(&account)));
+    let template = rest.remove("template").and_then(|template| {
+        let loaded = load::typed::<String>(&template);
+        problems.absorb(&root.then("template"), loaded)
+    });
     let options = (descriptor.load_options)(&Value::Object(rest));
     let options = problems.absorb(
         &root,
-        options.map_err(|found| also_known(found, &["to", "account"])),
+        options.map_err(|found| also_known(found, &["to", "account", "template"])),
     );
     match (recipients, options) {
-        (Some(recipients), Some(options)) => problems.or_value(Body {
+        (Some((recipients, places)), Some(options)) => problems.or_value(Body {
             kind: Kind::from_static(descriptor.kind),
             account,
             recipients,
+            places,
+            template: template.map(Arc::from),
             options,
         }),
         _ => Err(problems),
@@ -294,10 +306,11 @@ fn no_recipient(path: Path) -> Problem {
     .help("say who is told, in a list")
 }
 
+/// Loads recipients and, for each that is kept, its index in the declared list.
 fn load_recipients(
     descriptor: &ProviderDescriptor,
     value: &Value,
-) -> Result<Vec<Recipient>, Problems> {
+) -> Result<(Vec<Recipient>, Vec<usize>), Problems> {
     let root = Path::root();
     let items: &[Value] = match value {
         Value::Array(items) => items,
@@ -305,7 +318,8 @@ fn load_recipients(
         one => std::slice::from_ref(one),
     };
     let mut problems = Problems::none();
-    let mut recipients = Vec::new();
+    let mut seen = BTreeSet::new();
+    let (mut recipients, mut places) = (Vec::new(), Vec::new());
     for (index, item) in items.iter().enumerate() {
         let place = if value.is_array() {
             root.then(index)
@@ -322,8 +336,12 @@ fn load_recipients(
             ))),
         };
         match recipient {
-            Ok(recipient) if recipients.contains(&recipient) => {}
-            Ok(recipient) => recipients.push(recipient),
+            Ok(recipient) => {
+                if seen.insert(recipient.clone()) {
+                    recipients.push(recipient);
+                    places.push(index);
+                }
+            }
             Err(why) => {
                 problems.push(Problem::malformed(Code::MALFORMED_RECIPIENT, place, why));
             }
@@ -333,5 +351,5 @@ fn load_recipients(
         let help = "say who is told, in a list; a `#` after a space begins a comment in YAML, so put channels in quotes";
         problems.push(no_recipient(root).help(help));
     }
-    problems.or_value(recipients)
+    problems.or_value((recipients, places))
 }

@@ -6,12 +6,12 @@ use std::fmt::{self, Debug};
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::problem::Malformed;
 
 /// An instant in UTC with microseconds, the precision of the ledger.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(jiff::Timestamp);
 
@@ -63,6 +63,15 @@ impl FromStr for Timestamp {
             Malformed::new("not an instant").help("write it as `2026-11-20T23:57:46Z`")
         })?;
         Ok(Self::from_micros(instant.as_microsecond()))
+    }
+}
+
+// Not derived: what is finer than a microsecond would differ from the ledger's copy of it.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|err: Malformed| de::Error::custom(err.in_serde()))
     }
 }
 

@@ -1,8 +1,10 @@
 //! A workflow's definition: its name and its notifications.
 
+use std::collections::BTreeMap;
+
 use crate::name::WorkflowName;
 use crate::notification::Notification;
-use crate::problem::Malformed;
+use crate::problem::{Code, Malformed, Path, Problem, Problems};
 
 /// What is declared for one workflow.
 ///
@@ -44,5 +46,30 @@ impl Workflow {
     /// Returns the notifications in their declared order.
     pub fn notifications(&self) -> &[Notification] {
         &self.notifications
+    }
+
+    /// Lists what is used as it is, but hardly meant: notifications that repeat an earlier one whole.
+    ///
+    /// Paths begin at the definition's root, as in [`Registry::load_workflow`]; a file and a builder
+    /// that declare the same get the same warnings. A repeated notification tells nobody twice.
+    ///
+    /// [`Registry::load_workflow`]: crate::Registry::load_workflow
+    pub fn warnings(&self) -> Problems {
+        let mut warnings = Problems::none();
+        let mut seen = BTreeMap::new();
+        for (index, notification) in self.notifications.iter().enumerate() {
+            let first = *seen
+                .entry(notification.to_value().to_string())
+                .or_insert(index);
+            if first != index {
+                let place = Path::root().then("notifications");
+                let message = format!("the notification repeats `{}`", place.then(first));
+                warnings.push(
+                    Problem::warning(Code::REPEATED, place.then(index), message)
+                        .help("remove one of them: nobody is told twice"),
+                );
+            }
+        }
+        warnings
     }
 }

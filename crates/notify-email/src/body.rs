@@ -1,79 +1,60 @@
 //! What a mail says, in plain text and in HTML; each reads alone.
 //!
-//! **Invariant.** Every text goes through [`printable`], and into HTML only through
-//! [`escape_html`]. The HTML loads nothing from anywhere.
+//! **Invariant.** Every text comes from [`fitted`], and into HTML only through [`escape_html`]. The
+//! HTML loads nothing from anywhere.
+
+use std::borrow::Cow;
 
 use notify_core::Message;
-use notify_core::content::{Action, Block, Severity};
-use notify_core::fit::{shorten, shorten_front};
+use notify_core::content::{Action, Block, Inline, Severity, Style, is_link};
+use notify_core::fit::{fit, shorten};
 
-/// The most bytes of one text. Programs can print without end; a mail that nobody can load helps nobody.
-const MAX_TEXT: usize = 64 * 1024;
+/// The most bytes of both parts. Programs can print without end; a mail that nobody can load helps
+/// nobody.
+const MAX_BODY: usize = 128 * 1024;
 
-/// Lowers a message to plain text with `\n` at line ends.
+/// The most bytes of the headline, which is never cut for the sake of the rest.
+const MAX_HEADLINE: usize = 4 * 1024;
+
+/// Gives the message as a mail can carry it.
+pub(crate) fn fitted(message: &Message) -> Message {
+    fit(message, MAX_BODY, |message| {
+        text(message).len() + html(message).len()
+    })
+}
+
+/// Lowers a fitted message to plain text with `\n` at line ends.
 pub(crate) fn text(message: &Message) -> String {
-    let mut parts = vec![prose(&message.headline)];
+    let mut parts = vec![headline(message).into_owned()];
     for block in &message.blocks {
         parts.push(match block {
-            Block::Paragraph(paragraph) => prose(paragraph),
-            Block::List(items) => {
-                lines(items, |item| format!("- {}", indented(&prose(item), "  ")))
-            }
-            Block::Fields(fields) => lines(fields, |field| {
-                format!(
-                    "{}: {}",
-                    prose(&field.label),
-                    indented(&prose(&field.value), "  ")
-                )
-            }),
-            Block::Code(code) => format!("    {}", indented(&output(code), "    ")),
-            _ => continue,
+            Block::Code(code) => Block::Code(printed(code).to_owned()).plain_text(),
+            block => block.plain_text(),
         });
     }
     if !message.actions.is_empty() {
-        parts.push(lines(&message.actions, |action| {
-            format!("{}: {}", prose(&action.label), prose(&action.url))
+        parts.push(lines(&message.actions, |Action { label, url }| {
+            format!("{label}: {url}")
         }));
     }
     // RFC 3676 4.3: readers' programs know this line as the start of a signature.
-    let footer = message
-        .footer
-        .iter()
-        .map(|footer| format!("-- \n{}", prose(footer)));
-    parts.extend(footer);
+    let footer = message.footer.iter();
+    parts.extend(footer.map(|footer| format!("-- \n{footer}")));
     parts.join("\n\n") + "\n"
+}
+
+fn headline(message: &Message) -> Cow<'_, str> {
+    shorten(&message.headline, MAX_HEADLINE, str::len)
+}
+
+/// Takes the empty lines off the end of an output.
+fn printed(code: &str) -> &str {
+    code.trim_end_matches('\n')
 }
 
 /// Writes one line for each item.
 fn lines<T>(items: &[T], line: impl Fn(&T) -> String) -> String {
     items.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Moves every line but the first to the right.
-fn indented(text: &str, indent: &str) -> String {
-    text.replace('\n', &format!("\n{indent}"))
-}
-
-/// Prepares running text.
-fn prose(text: &str) -> String {
-    shorten(&printable(text), MAX_TEXT, str::len).into_owned()
-}
-
-/// Prepares what a program printed, of which the end matters most.
-fn output(text: &str) -> String {
-    let text = printable(text);
-    shorten_front(text.trim_end_matches('\n'), MAX_TEXT, str::len).into_owned()
-}
-
-/// Drops control characters and makes every line end a `\n`.
-///
-/// RFC 5322 2.3: CR and LF stand in a body only together; NUL stands nowhere.
-fn printable(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .replace('\r', "\n")
-        .chars()
-        .filter(|letter| matches!(letter, '\n' | '\t') || !letter.is_control())
-        .collect()
 }
 
 /// Escapes a text for HTML, in elements and in quoted attributes.
@@ -93,31 +74,66 @@ pub(crate) fn escape_html(text: &str) -> String {
 }
 
 /// Escapes running text and keeps its line breaks.
-fn inline(text: &str) -> String {
-    escape_html(&prose(text)).replace('\n', "<br>\n")
+fn prose(text: &str) -> String {
+    escape_html(text).replace('\n', "<br>\n")
 }
 
-/// Lowers a message to one HTML document.
-pub(crate) fn html(message: &Message) -> String {
-    let mut parts = Vec::new();
-    for block in &message.blocks {
-        parts.push(match block {
-            Block::Paragraph(paragraph) => format!("<p {PARAGRAPH}>{}</p>", inline(paragraph)),
-            Block::List(items) => {
-                let items = lines(items, |item| format!("<li {ITEM}>{}</li>", inline(item)));
-                format!("<ul {LIST}>\n{items}\n</ul>")
-            }
-            Block::Fields(fields) => {
-                let rows = lines(fields, |field| {
-                    let (label, value) = (inline(&field.label), inline(&field.value));
-                    format!("<tr><th {LABEL}>{label}</th><td {VALUE}>{value}</td></tr>")
-                });
-                format!("<table {TABLE}>\n{rows}\n</table>")
-            }
-            Block::Code(code) => format!("<pre {CODE}>{}</pre>", escape_html(&output(code))),
-            _ => continue,
-        });
+/// Lowers a run of inlines.
+fn inlines(inlines: &[Inline]) -> String {
+    let inline = |inline: &Inline| match inline {
+        Inline::Text { text, style } => styled(prose(text), *style),
+        Inline::Link { text, url, style } if is_link(url) => {
+            let text = if text.is_empty() { url } else { text };
+            let (text, url) = (styled(prose(text), *style), escape_html(url));
+            format!("<a href=\"{url}\" {LINK}>{text}</a>")
+        }
+        Inline::Link { style, .. } => styled(prose(&inline.plain_text()), *style),
+        // Mentions, and what is newer than this provider.
+        other => prose(&other.plain_text()),
+    };
+    inlines.iter().map(inline).collect()
+}
+
+/// Puts a style around what is HTML already.
+fn styled(html: String, style: Style) -> String {
+    let tags = [
+        (style.code, INLINE_CODE, "code"),
+        (style.strike, "s", "s"),
+        (style.emphasis, "em", "em"),
+        (style.strong, "strong", "strong"),
+    ];
+    let set = tags.into_iter().filter(|(is_set, ..)| *is_set);
+    set.fold(html, |html, (_, tag, name)| {
+        format!("<{tag}>{html}</{name}>")
+    })
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Text(text) => format!("<p {PARAGRAPH}>{}</p>", inlines(text)),
+        Block::Heading(text) => format!("<h2 {HEADING}>{}</h2>", inlines(text)),
+        Block::Items { ordered, items } => {
+            let tag = if *ordered { "ol" } else { "ul" };
+            let items = lines(items, |item| format!("<li {ITEM}>{}</li>", inlines(item)));
+            format!("<{tag} {LIST}>\n{items}\n</{tag}>")
+        }
+        Block::Fields(fields) => {
+            let rows = lines(fields, |field| {
+                let (label, value) = (prose(&field.label), prose(&field.value));
+                format!("<tr><th {LABEL}>{label}</th><td {VALUE}>{value}</td></tr>")
+            });
+            format!("<table {TABLE}>\n{rows}\n</table>")
+        }
+        // HTML drops a line break right after the tag, so there is one to drop.
+        Block::Code(code) => format!("<pre {CODE}>\n{}</pre>", escape_html(printed(code))),
+        // A part that is newer than this provider.
+        other => format!("<p {PARAGRAPH}>{}</p>", prose(&other.plain_text())),
     }
+}
+
+/// Lowers a fitted message to one HTML document.
+pub(crate) fn html(message: &Message) -> String {
+    let mut parts: Vec<_> = message.blocks.iter().map(block).collect();
     if !message.actions.is_empty() {
         parts.push(format!(
             "<p {ACTIONS}>\n{}\n</p>",
@@ -125,10 +141,9 @@ pub(crate) fn html(message: &Message) -> String {
         ));
     }
     if let Some(footer) = &message.footer {
-        parts.push(format!("<p {FOOTER}>{}</p>", inline(footer)));
+        parts.push(format!("<p {FOOTER}>{}</p>", escape_html(footer)));
     }
-    let title = escape_html(&prose(&message.headline));
-    let headline = inline(&message.headline);
+    let headline = escape_html(&headline(message));
     let colour = colour(message.severity);
     let parts = parts.join("\n");
     format!(
@@ -139,7 +154,7 @@ pub(crate) fn html(message: &Message) -> String {
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">
 <meta name=\"color-scheme\" content=\"light dark\">
 <meta name=\"supported-color-schemes\" content=\"light dark\">
-<title>{title}</title>
+<title>{headline}</title>
 <style>
 {DARK}
 </style>
@@ -159,12 +174,12 @@ pub(crate) fn html(message: &Message) -> String {
 
 /// Makes a button of a web address, and text of any other.
 fn button(action: &Action) -> String {
-    let label = inline(&action.label);
+    let label = escape_html(&action.label);
     if action.is_web() {
         let url = escape_html(&action.url);
         format!("<a href=\"{url}\" {BUTTON}>{label}</a>")
     } else {
-        format!("<span>{label}: {}</span><br>", inline(&action.url))
+        format!("<span>{label}: {}</span><br>", escape_html(&action.url))
     }
 }
 
@@ -175,6 +190,7 @@ const DARK: &str = "\
   .page { background: #0d1117 !important; }
   .card { background: #161b22 !important; color: #e6edf3 !important; }
   .muted { color: #9da7b3 !important; }
+  .link { color: #6cb0ff !important; }
   .code { background: #0d1117 !important; color: #e6edf3 !important; border-color: #30363d !important; }
 }";
 
@@ -184,6 +200,7 @@ const CARD: &str = "max-width:640px;margin:0 auto;padding:20px;border-radius:6px
     font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const HEADLINE: &str = r#"dir="auto" style="margin:0 0 16px;font-size:20px;line-height:26px""#;
 const PARAGRAPH: &str = r#"dir="auto" style="margin:0 0 16px""#;
+const HEADING: &str = r#"dir="auto" style="margin:20px 0 8px;font-size:16px;line-height:22px""#;
 const LIST: &str = r#"style="margin:0 0 16px;padding:0 0 0 24px""#;
 const ITEM: &str = r#"dir="auto" style="margin:0 0 4px""#;
 // Tables take neither size nor colour from around them where the document is read in quirks mode.
@@ -196,8 +213,12 @@ const CODE: &str = "class=\"code\" style=\"margin:0 0 16px;padding:12px;border:1
     border-radius:6px;background:#f6f8fa;color:#1f2328;font-size:13px;line-height:19px;\
     font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;\
     white-space:pre-wrap;overflow-wrap:anywhere\"";
+const INLINE_CODE: &str = "code class=\"code\" style=\"padding:1px 4px;border-radius:4px;\
+    background:#f6f8fa;color:#1f2328;font-size:13px;\
+    font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace\"";
+const LINK: &str = r#"rel="noopener noreferrer" class="link" style="color:#0b57d0""#;
 const ACTIONS: &str = r#"style="margin:0 0 8px""#;
-const BUTTON: &str = "style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 16px;\
+const BUTTON: &str = "rel=\"noopener noreferrer\" style=\"display:inline-block;margin:0 8px 8px 0;padding:9px 16px;\
     border-radius:6px;background:#0b57d0;color:#ffffff;font-weight:600;text-decoration:none\"";
 const FOOTER: &str = "dir=\"auto\" class=\"muted\" \
     style=\"margin:8px 0 0;font-size:13px;line-height:18px;color:#57606a\"";
@@ -214,21 +235,48 @@ const fn colour(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use notify_core::content::Field;
+    use notify_core::content::{Field, Mention};
 
     use super::*;
 
+    fn link(text: &str, url: &str) -> Inline {
+        let (text, url) = (text.to_owned(), url.to_owned());
+        let style = Style::default();
+        Inline::Link { text, url, style }
+    }
+
+    fn styled(text: &str, set: impl Fn(&mut Style)) -> Inline {
+        let mut style = Style::default();
+        set(&mut style);
+        let text = text.to_owned();
+        Inline::Text { text, style }
+    }
+
     fn sample() -> Message {
         Message::new("nightly-etl failed", Severity::Error)
-            .block(Block::Paragraph("It ran for 2h 5m.".to_owned()))
+            .block(Block::Text(vec![
+                Inline::plain("It ran for 2h 5m; ask "),
+                link("jane", "mailto:jane@example.com"),
+                Inline::plain(" or "),
+                Inline::Mention(Mention::Group("data".to_owned())),
+            ]))
+            .block(Block::Heading(vec![styled("Steps", |style| {
+                style.emphasis = true;
+            })]))
             .block(Block::Fields(vec![Field {
                 label: "Run".to_owned(),
                 value: "analytics/production/run-17".to_owned(),
             }]))
-            .block(Block::List(vec![
-                "load: failed\nat row 4".to_owned(),
-                "extract".to_owned(),
-            ]))
+            .block(Block::Items {
+                ordered: true,
+                items: vec![
+                    vec![Inline::plain("load: failed\nat row 4")],
+                    vec![styled("extract", |style| {
+                        style.code = true;
+                        style.strong = true;
+                    })],
+                ],
+            })
             .block(Block::Code("line 1\r\n\tline 2\rline 3\n".to_owned()))
             .action("Open the run", "https://flows.example.com/run-17?a=1&b=2")
             .footer("Sent by Workflow Notify")
@@ -237,18 +285,19 @@ mod tests {
     #[test]
     fn plain_text_reads_alone() {
         let expected = "nightly-etl failed\n\n\
-            It ran for 2h 5m.\n\n\
+            It ran for 2h 5m; ask jane (mailto:jane@example.com) or @data\n\n\
+            Steps\n\n\
             Run: analytics/production/run-17\n\n\
-            - load: failed\n  at row 4\n- extract\n\n    \
+            1. load: failed\n   at row 4\n2. extract\n\n    \
             line 1\n    \tline 2\n    line 3\n\n\
             Open the run: https://flows.example.com/run-17?a=1&b=2\n\n\
             -- \nSent by Workflow Notify\n";
-        assert_eq!(text(&sample()), expected);
+        assert_eq!(text(&fitted(&sample())), expected);
     }
 
     #[test]
     fn html_says_the_same_and_loads_nothing() {
-        let html = html(&sample());
+        let html = html(&fitted(&sample()));
         for part in [
             "nightly-etl failed",
             "2h 5m",
@@ -256,6 +305,10 @@ mod tests {
             "at row 4",
             "line 3",
             "Sent by",
+            "<em>Steps</em></h2>",
+            "<strong><code ",
+            "<ol ",
+            "href=\"mailto:jane@example.com\" rel=\"noopener noreferrer\"",
         ] {
             assert!(html.contains(part), "{part}");
         }
@@ -269,8 +322,15 @@ mod tests {
     fn hostile_text_stays_text_in_every_place() {
         let hostile = "<script>alert('x')</script>\"&\u{0}\u{1b}[31m";
         let message = Message::new(hostile, Severity::Critical)
-            .block(Block::Paragraph(hostile.to_owned()))
-            .block(Block::List(vec![hostile.to_owned()]))
+            .block(Block::text(hostile))
+            .block(Block::Items {
+                ordered: false,
+                items: vec![vec![
+                    link(hostile, hostile),
+                    link("run", &format!("https://x.example/\"{hostile}")),
+                    link("run", "javascript:alert(1)"),
+                ]],
+            })
             .block(Block::Fields(vec![Field {
                 label: hostile.to_owned(),
                 value: hostile.to_owned(),
@@ -280,6 +340,7 @@ mod tests {
             .action("run", "javascript:alert(1)")
             .action("run", format!("https://x.example/\"onclick=\"{}", "<b>"))
             .footer(hostile);
+        let message = fitted(&message);
         let html = html(&message);
         assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains("\"onclick"));
         assert!(!html.contains("href=\"javascript"));
@@ -291,11 +352,11 @@ mod tests {
     #[test]
     fn long_output_keeps_its_end() {
         let code = format!("{}the last line", "noise\n".repeat(50_000));
-        let message = Message::new("x", Severity::Info).block(Block::Code(code));
+        let message = fitted(&Message::new("x", Severity::Info).block(Block::Code(code)));
         for rendered in [text(&message), html(&message)] {
             assert!(rendered.contains("the last line"));
             assert!(rendered.contains("characters omitted"));
-            assert!(rendered.len() < 2 * MAX_TEXT);
+            assert!(rendered.len() < MAX_BODY);
         }
     }
 

@@ -10,6 +10,9 @@ mod smtp;
 mod stream;
 mod transport;
 
+#[cfg(test)]
+mod laws;
+
 use std::sync::Arc;
 
 use notify_core::{Account, AccountId, Email, Problems, Provider, ProviderDescriptor};

@@ -23,6 +23,7 @@ const MAX_SUBJECT: usize = 200;
 
 /// Writes the whole mail.
 pub(crate) fn compose(from: &Mailbox, delivery: &Delivery<'_>, message: &Message) -> Vec<u8> {
+    let message = &body::fitted(message);
     // RFC 2045 6.7: no quoted-printable line holds `=_`, so no text can forge this boundary.
     let boundary = format!("=_{}", delivery.id);
     let mut mail = MultiPart::alternative()

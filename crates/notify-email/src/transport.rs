@@ -63,8 +63,7 @@ impl SmtpTransport {
             }
         };
         let login = account.login.as_ref().map(|login| {
-            let password = secrets.get(&login.password).cloned();
-            let password = password.ok_or_else(|| Malformed::new("the password is not there"))?;
+            let password = secrets.get(&login.password)?.clone();
             Login::new(login.username.clone(), password)
         });
         Ok(Self {

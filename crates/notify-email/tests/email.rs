@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mail_parser::{Message as Parsed, MessageParser};
-use notify_core::content::{Block, Severity};
+use notify_core::content::{Block, Inline, Severity};
 use notify_core::secret::SecretError;
 use notify_core::{
     Account, AccountId, AccountName, Delivery, DeliveryContext, DeliveryId, Email, EmailAddress,
@@ -179,7 +179,7 @@ fn with_login(smtp: &str) -> Value {
 }
 
 fn transport(account: &dyn Account) -> Arc<dyn Transport> {
-    let secrets = Secrets::resolve(account.secrets(), &Fixed).unwrap();
+    let secrets = Secrets::resolve(account.secrets(), &Fixed);
     account.connect(&secrets).unwrap()
 }
 
@@ -209,7 +209,7 @@ impl Sample {
 
     fn usual() -> Self {
         let message = Message::new("nightly-etl failed", Severity::Error)
-            .block(Block::Paragraph("It ran for 2h 5m.".to_owned()))
+            .block(Block::text("It ran for 2h 5m."))
             .block(Block::Code(".\r\n..\r\nrow 4: größer\n.".to_owned()))
             .action("Open the run", "https://flows.example.com/run-17");
         Self::new("nightly-etl", "jane@example.org", message)
@@ -340,7 +340,7 @@ async fn a_mail_is_handed_in_whole_and_the_receipt_keeps_the_servers_words() {
     assert!(text.contains("Open the run: https://flows.example.com/run-17"));
     let html = parsed.body_html(0).unwrap();
     assert!(
-        html.contains(">.\r\n..\r\nrow 4: größer\r\n.</pre>"),
+        html.contains(">\r\n.\r\n..\r\nrow 4: größer\r\n.</pre>"),
         "{html}"
     );
     assert!(html.contains("href=\"https://flows.example.com/run-17\""));
@@ -409,12 +409,15 @@ fn hostile_text_reaches_no_header_and_breaks_no_line() {
     let account = load(&section("smtps://smtp.example.com"));
     for text in &hostile {
         let message = Message::new(text, Severity::Critical)
-            .block(Block::Paragraph(text.clone()))
-            .block(Block::List(vec![text.clone()]))
+            .block(Block::text(text))
+            .block(Block::Items {
+                ordered: true,
+                items: vec![vec![Inline::plain(text)]],
+            })
             .block(Block::Code(text.clone()))
             .action(text, text)
             .footer(text);
-        let name = "夜間\u{202e}バッチ: <x@y> =?utf-8?q?x?=";
+        let name = "夜間バッチ: <x@y> =?utf-8?q?x?=";
         let sample = Sample::new(name, "jürgen@bücher.example", message);
         let payload = sample.payload(&*account);
         let mail = std::str::from_utf8(&payload.body).unwrap();

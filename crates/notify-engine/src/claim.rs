@@ -27,6 +27,7 @@ pub(crate) async fn claim(shared: &Shared, free: usize) -> Result<Vec<Leased>, O
             serve,
             most: free,
             most_per_lane: shared.settings.in_flight_per_lane,
+            max_age: shared.settings.policy.max_age,
         })
         .await
 }

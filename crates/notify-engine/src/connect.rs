@@ -66,8 +66,7 @@ impl Connections {
         if let Some(transport) = &*kept {
             return Ok((account, Arc::clone(transport)));
         }
-        let secrets = Secrets::resolve(account.secrets(), source)
-            .map_err(|err| misconfigured(err.to_string()))?;
+        let secrets = Secrets::resolve(account.secrets(), source);
         let transport = account
             .connect(&secrets)
             .map_err(|err| misconfigured(err.to_string()))?;

@@ -38,7 +38,11 @@ async fn attempted(shared: &Shared, leased: &Leased) -> Attempted {
         .event
         .load(&shared.registry)
         .and_then(|event| Ok((event, shared.registry.load_notification(&leased.spec.body)?)));
-    let (event, notification) = match loaded {
+    let loaded = loaded.and_then(|(event, notification)| {
+        let template = shared.templates.of(leased.spec.digest, &notification)?;
+        Ok((event, notification, template))
+    });
+    let (event, notification, template) = match loaded {
         Ok(loaded) => loaded,
         Err(problems) => return Attempted::Unreadable(problems.to_string()),
     };
@@ -66,7 +70,7 @@ async fn attempted(shared: &Shared, leased: &Leased) -> Attempted {
     let prepared = Prepared {
         id: leased.id,
         recipient: leased.recipient.clone(),
-        payload: account.payload(&delivery, &message(&event, &past)),
+        payload: account.payload(&delivery, &message(&event, &past, template.as_ref())),
     };
     let cx = DeliveryContext::new(leased.tries + 1, &*shared.clock);
     let batch = [prepared];

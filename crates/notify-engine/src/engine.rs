@@ -1,17 +1,22 @@
 //! The engine's handle: what an embedder holds.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use notify_core::{Clock, Config, Registry, SystemClock, WorkflowEnded};
-use notify_outbox::{Accepted, DeliveryRecord, EventId, Outbox, OutboxError, Policy, Status};
+use notify_core::{Clock, Config, Problems, Registry, SystemClock, WorkflowEnded};
+use notify_outbox::{
+    Accepted, DeliveryRecord, DeliveryState, EventId, Outbox, OutboxError, Policy, Status,
+};
+use notify_template::check_workflow;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Connections;
 use crate::random::{Random, SystemRandom};
+use crate::render::Templates;
 use crate::{accept, pump};
 
 /// How the engine works.
@@ -42,13 +47,25 @@ pub enum EngineError {
     /// The builder was not given everything.
     #[error("the engine needs {0}")]
     Missing(&'static str),
+    /// A template of a declared notification cannot say what it says.
+    #[error("a template is wrong")]
+    Template(#[source] Problems),
     /// The event has no wire form.
     #[error("the event cannot be written as JSON")]
     Event(#[source] serde_json::Error),
     /// The outbox failed; what was asked did not happen.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// The outbox failed again and again; what is recorded stays there.
+    #[error("the outbox keeps failing: {0}")]
+    OutboxKeepsFailing(String),
+    /// The engine was shut down.
+    #[error("the engine is shut down")]
+    Stopped,
 }
+
+/// How often in a row the outbox may fail before waiting for it is given up.
+const PATIENCE_WITH_OUTBOX: u32 = 3;
 
 /// What the stages share.
 #[derive(Debug)]
@@ -56,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) config: Config,
     pub(crate) connections: Connections,
+    pub(crate) templates: Templates,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -68,6 +86,10 @@ pub(crate) struct Shared {
     pub(crate) in_flight: watch::Sender<usize>,
     /// How often the pump has looked for work.
     pub(crate) turns: watch::Sender<u64>,
+    /// Nothing new is begun for a while.
+    pub(crate) held_back: AtomicBool,
+    /// How often in a row the outbox has failed, and why the last time.
+    pub(crate) trouble: Mutex<Option<(u32, String)>>,
 }
 
 /// How far the engine is on its way out.
@@ -135,10 +157,13 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When configuration or outbox are missing, or the outbox fails.
+    /// When configuration or outbox are missing, a template is wrong, or the outbox fails.
     pub async fn start(self) -> Result<Engine, EngineError> {
         let config = self.config.ok_or(EngineError::Missing("a configuration"))?;
         let outbox = self.outbox.ok_or(EngineError::Missing("an outbox"))?;
+        for workflow in config.workflows() {
+            check_workflow(workflow).map_err(EngineError::Template)?;
+        }
         let connections = Connections::new(&config);
         let resumed = outbox.resume(connections.ids()).await?;
         if resumed > 0 {
@@ -148,6 +173,7 @@ impl Builder {
             registry: self.registry,
             config,
             connections,
+            templates: Templates::default(),
             outbox,
             clock: self.clock,
             random: self.random,
@@ -156,6 +182,8 @@ impl Builder {
             phase: watch::Sender::new(Phase::Running),
             in_flight: watch::Sender::new(0),
             turns: watch::Sender::new(0),
+            held_back: AtomicBool::new(false),
+            trouble: Mutex::new(None),
         });
         let mut pump = JoinSet::new();
         pump.spawn(pump::run(Arc::clone(&shared)));
@@ -201,69 +229,106 @@ impl Engine {
         accept::accept(&self.shared, event).await
     }
 
-    /// Waits until every delivery of an event is settled, or until `limit` has passed, and gives
-    /// them as they are then.
+    /// Waits until every delivery of an event is settled or held, and gives them as they are then.
+    ///
+    /// Returns earlier when nothing of it is due within `patience`. When `patience` is over,
+    /// nothing more is begun until this call returns, and attempts that have begun are waited for:
+    /// each ends by its account's deadline.
     pub async fn settled(
         &self,
         event: EventId,
-        limit: Duration,
+        patience: Duration,
     ) -> Result<Vec<DeliveryRecord>, EngineError> {
-        let until = Instant::now() + limit;
-        let mut turns = self.shared.turns.subscribe();
-        let mut in_flight = self.shared.in_flight.subscribe();
+        let until = after(patience);
+        let mut turns = self.next_turn().await?;
         loop {
             let waiting = self.shared.outbox.accepted(usize::MAX).await?;
             let planned = waiting.iter().all(|(stored, _)| stored.id != event);
-            let deliveries = self
+            let records = self.deliveries(Some(event), usize::MAX).await?;
+            let horizon = self
                 .shared
-                .outbox
-                .deliveries(Some(event), usize::MAX)
-                .await?;
-            let settled = planned
-                && deliveries
-                    .iter()
-                    .all(|delivery| delivery.state.is_settled());
-            if settled || Instant::now() >= until {
-                return Ok(deliveries);
-            }
-            // CANCEL-SAFE: both only wait for a sign, and the outbox is read again.
-            let sign = async {
-                tokio::select! {
-                    _ = turns.changed() => {}
-                    _ = in_flight.changed() => {}
-                }
+                .clock
+                .now()
+                .after(until.saturating_duration_since(Instant::now()));
+            let open = |record: &DeliveryRecord| match record.state {
+                DeliveryState::Pending => record.not_before <= horizon,
+                state => !state.is_settled() && state != DeliveryState::Held,
             };
-            timeout_at(until, sign).await.ok();
+            if planned && !records.iter().any(open) {
+                return Ok(records);
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            timeout_at(until, self.turn(&mut turns))
+                .await
+                .unwrap_or(Ok(()))?;
         }
+        self.shared.held_back.store(true, Ordering::Relaxed);
+        let idle = self.idle().await;
+        self.shared.held_back.store(false, Ordering::Relaxed);
+        idle?;
+        self.deliveries(Some(event), usize::MAX).await
     }
 
-    /// Delivers what is due until nothing is left, or nothing more is due within `patience`.
-    ///
-    /// An attempt that has begun is always waited for. Gives what there is still to do.
+    /// Delivers everything that is due, and what becomes due within `patience`. Gives what is
+    /// still to do.
     pub async fn drain(&self, patience: Duration) -> Result<Status, EngineError> {
-        let until = Instant::now() + patience;
-        let mut turns = self.shared.turns.subscribe();
-        // The turn that runs now may have begun before this call; the one after it has not, so
-        // what was due at the call is in flight or settled when it ends.
-        for _ in 0..2 {
-            self.shared.wake.notify_one();
-            turns.changed().await.ok();
-        }
+        let until = after(patience);
+        let mut turns = self.next_turn().await?;
         loop {
             let busy = *self.shared.in_flight.borrow() > 0;
-            let status = self
-                .shared
-                .outbox
-                .status(self.shared.connections.ids())
-                .await?;
+            let status = self.status().await?;
             let left = until.saturating_duration_since(Instant::now());
             let due = status.next_due.is_some_and(|wait| wait <= left);
             let unplanned = status.accepted > 0 && !left.is_zero();
             if !busy && !due && !unplanned {
                 return Ok(status);
             }
-            turns.changed().await.ok();
+            self.turn(&mut turns).await?;
         }
+    }
+
+    /// Waits for a whole turn of the pump. The one that runs now may have begun before this call;
+    /// the one after it has not, so what was due at the call is in flight or settled when it ends.
+    async fn next_turn(&self) -> Result<watch::Receiver<u64>, EngineError> {
+        let mut turns = self.shared.turns.subscribe();
+        for _ in 0..2 {
+            self.shared.wake.notify_one();
+            self.turn(&mut turns).await?;
+        }
+        Ok(turns)
+    }
+
+    /// Waits for the end of a turn, and fails when the outbox keeps failing.
+    async fn turn(&self, turns: &mut watch::Receiver<u64>) -> Result<(), EngineError> {
+        turns.changed().await.map_err(|_| EngineError::Stopped)?;
+        match self
+            .shared
+            .trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
+            Some((times, why)) if *times >= PATIENCE_WITH_OUTBOX => {
+                Err(EngineError::OutboxKeepsFailing(why.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn idle(&self) -> Result<(), EngineError> {
+        let mut turns = self.shared.turns.subscribe();
+        while *self.shared.in_flight.borrow() > 0 {
+            self.turn(&mut turns).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts what there is to do.
+    pub async fn status(&self) -> Result<Status, EngineError> {
+        let accounts = self.shared.connections.ids();
+        Ok(self.shared.outbox.status(accounts).await?)
     }
 
     /// Gives the deliveries of one event, or the latest of all.
@@ -278,17 +343,21 @@ impl Engine {
     /// Stops: nothing new is begun, attempts in flight get `grace` to end. Gives what is left.
     pub async fn shutdown(&self, grace: Duration) -> Result<Status, EngineError> {
         self.shared.phase.send_replace(Phase::Stopping);
-        let mut in_flight = self.shared.in_flight.subscribe();
-        let idle = in_flight.wait_for(|running| *running == 0);
-        timeout_at(Instant::now() + grace, idle).await.ok();
-        self.shared.phase.send_replace(Phase::Stopped);
         let mut pump =
             std::mem::take(&mut *self.pump.lock().unwrap_or_else(PoisonError::into_inner));
-        while pump.join_next().await.is_some() {}
-        Ok(self
-            .shared
-            .outbox
-            .status(self.shared.connections.ids())
-            .await?)
+        // The pump ends by itself when the last attempt has ended.
+        let ended = async { while pump.join_next().await.is_some() {} };
+        if timeout_at(after(grace), ended).await.is_err() {
+            self.shared.phase.send_replace(Phase::Stopped);
+            while pump.join_next().await.is_some() {}
+        }
+        self.status().await
     }
+}
+
+/// Returns the instant that comes this much later, or one that nobody lives to see.
+fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait)
+        .unwrap_or_else(|| now + Duration::from_hours(24 * 365))
 }

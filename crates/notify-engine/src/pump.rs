@@ -1,6 +1,7 @@
 //! The pump: the one background task that moves everything from accepted to settled.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use notify_outbox::{Leased, OutboxError};
@@ -26,20 +27,17 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if phase == Phase::Stopped || (phase == Phase::Stopping && attempts.is_empty()) {
             break;
         }
+        let held_back = shared.held_back.load(Ordering::Relaxed);
         let moved = match phase {
-            Phase::Running => turn(&shared, &mut attempts).await,
-            Phase::Stopping | Phase::Stopped => Ok(false),
+            Phase::Running if !held_back => turn(&shared, &mut attempts).await,
+            _ => Ok(false),
         };
-        // In this order: whoever sees the turn sees what it put in flight.
+        let wait = note(&shared, &moved);
+        // In this order: whoever sees the turn sees what it put in flight, and what went wrong.
         shared.in_flight.send_replace(attempts.len());
         shared.turns.send_modify(|turns| *turns += 1);
-        let wait = match moved {
-            Ok(true) => continue,
-            Ok(false) => POLL,
-            Err(err) => {
-                tracing::error!(error = %chain(&err), "The outbox failed.");
-                AFTER_FAILURE
-            }
+        let Some(wait) = wait else {
+            continue;
         };
         // CANCEL-SAFE: each branch only waits for a sign; what it is about is read again above.
         tokio::select! {
@@ -52,6 +50,27 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     // Leases of attempts that are cut off here expire; the next engine finds out what became of them.
     attempts.shutdown().await;
     shared.in_flight.send_replace(0);
+}
+
+/// Notes how the turn went and gives how long to wait for the next; `None` where there may be more.
+fn note(shared: &Shared, moved: &Result<bool, OutboxError>) -> Option<Duration> {
+    let mut trouble = shared
+        .trouble
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    match moved {
+        Ok(moved) => {
+            *trouble = None;
+            (!moved).then_some(POLL)
+        }
+        Err(err) => {
+            let why = chain(err);
+            tracing::error!(error = %why, "The outbox failed.");
+            let times = trouble.as_ref().map_or(0, |(times, _)| *times) + 1;
+            *trouble = Some((times, why));
+            Some(AFTER_FAILURE)
+        }
+    }
 }
 
 /// Plans and starts what can be started; tells whether there was anything.

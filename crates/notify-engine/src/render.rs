@@ -1,38 +1,83 @@
 //! Render: from facts to a message. Pure, so the same on every attempt.
 
-use notify_core::content::{Block, Field, Severity};
-use notify_core::{Message, Past, TerminalPhase, WorkflowEnded, time};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-/// Says in words what an event means, for people.
-pub fn message(event: &WorkflowEnded, past: &Past) -> Message {
-    let recovered = event.phase.is_success() && !past.previous.is_success();
-    let again = if recovered { " again" } else { "" };
-    let headline = format!("{} {}{again}", event.workflow, event.phase.words());
-    let mut message = Message::new(headline, severity(event.phase));
-    if let Some(line) = in_context(event, past) {
-        message = message.block(Block::Paragraph(line));
+use notify_core::content::{Block, Field, Inline, Severity};
+use notify_core::{Message, Notification, Past, Problems, TerminalPhase, WorkflowEnded, time};
+use notify_outbox::SpecDigest;
+use notify_template::{Facts, Template};
+
+/// How many compiled templates are kept.
+const KEPT: usize = 1_000;
+
+/// Templates that were compiled before, by the digest of the spec that they stand in.
+#[derive(Debug, Default)]
+pub(crate) struct Templates(Mutex<BTreeMap<SpecDigest, Option<Template>>>);
+
+impl Templates {
+    /// Gives the template of a frozen notification, where it has one.
+    pub(crate) fn of(
+        &self,
+        digest: SpecDigest,
+        notification: &Notification,
+    ) -> Result<Option<Template>, Problems> {
+        // Nothing that panics under the lock leaves the map half-written.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = kept.get(&digest) {
+            return Ok(template.clone());
+        }
+        let template = Template::of(notification)?;
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(digest, template.clone());
+        Ok(template)
     }
-    message = message.block(Block::Fields(fields(event)));
-    if let Some(failure) = &event.failure {
-        message = message.block(Block::Code(failure.message.clone()));
-    }
-    let failed: Vec<String> = event
-        .tasks
-        .iter()
-        .filter(|task| !task.phase.is_success())
-        .map(|task| format!("{} {}", task.name, task.phase.words()))
-        .collect();
-    if !failed.is_empty() {
-        message = message.block(Block::List(failed));
-    }
+}
+
+/// Says what an event means, in the author's words where there is a template.
+pub fn message(event: &WorkflowEnded, past: &Past, template: Option<&Template>) -> Message {
+    let mut message = Message::new(headline(event, past), severity(event.phase));
+    message.blocks = match template {
+        Some(template) => template.render(&Facts::new(event, past)).blocks,
+        None => blocks(event, past),
+    };
     if let Some(url) = &event.url {
         message = message.action("Open the run", url);
     }
-    message.footer(format!(
-        "{}/{}",
-        event.execution.project(),
-        event.execution.domain()
-    ))
+    let execution = &event.execution;
+    message.footer(format!("{}/{}", execution.project(), execution.domain()))
+}
+
+fn headline(event: &WorkflowEnded, past: &Past) -> String {
+    let recovered = event.phase.is_success() && !past.previous.is_success();
+    let again = if recovered { " again" } else { "" };
+    format!("{} {}{again}", event.workflow, event.phase.words())
+}
+
+/// Says what happened, where the author left the words to us.
+fn blocks(event: &WorkflowEnded, past: &Past) -> Vec<Block> {
+    let context = in_context(event, past).map(Block::text);
+    let failure = event.failure.as_ref();
+    let failure = failure.map(|failure| Block::Code(failure.message.clone()));
+    let failed = event.tasks.iter().filter(|task| !task.phase.is_success());
+    let items: Vec<_> = failed
+        .map(|task| {
+            vec![Inline::plain(format!(
+                "{} {}",
+                task.name,
+                task.phase.words()
+            ))]
+        })
+        .collect();
+    let ordered = false;
+    let failed = (!items.is_empty()).then_some(Block::Items { ordered, items });
+    let facts = Some(Block::Fields(fields(event)));
+    [context, facts, failure, failed]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn severity(phase: TerminalPhase) -> Severity {
@@ -123,7 +168,7 @@ mod tests {
             since: None,
         };
         let failure = Failure::new("row 4: amount is not a number").code("exit 1");
-        let message = message(&event(TerminalPhase::Failed).failure(failure), &past);
+        let message = message(&event(TerminalPhase::Failed).failure(failure), &past, None);
         assert_eq!(message.headline, "nightly-etl failed");
         assert_eq!(message.severity, Severity::Error);
         assert!(
@@ -149,11 +194,11 @@ mod tests {
             streak: 0,
             since,
         };
-        let message = message(&event(TerminalPhase::Succeeded), &past);
+        let message = message(&event(TerminalPhase::Succeeded), &past, None);
         assert_eq!(message.headline, "nightly-etl succeeded again");
         assert_eq!(
             message.blocks.first(),
-            Some(&Block::Paragraph("Recovered after 42m.".to_owned()))
+            Some(&Block::text("Recovered after 42m."))
         );
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use notify_core::{Outcome, Reason};
 use notify_outbox::settle::{Tried, decide, hold};
-use notify_outbox::{Leased, OutboxError, Settled, Settlement};
+use notify_outbox::{Leased, Next, OutboxError, Settled, Settlement};
 
 use crate::deliver::Attempted;
 use crate::engine::Shared;
@@ -32,7 +32,7 @@ pub(crate) async fn settle(
             (Outcome::rejected(Reason::Config, why), decision)
         }
     };
-    if decision.pause.is_some() {
+    if decision.next == Next::Held {
         shared.connections.forget(&leased.account);
     }
     tracing::debug!(

@@ -201,6 +201,7 @@ struct Bench {
     account: String,
     folder: tempfile::TempDir,
     clock: Arc<HandClock>,
+    workflow: &'static str,
     closes: bool,
     notifications: Vec<Notification>,
 }
@@ -226,7 +227,8 @@ impl Bench {
         Self {
             account: account.to_owned(),
             folder: tempfile::tempdir().unwrap(),
-            clock: Arc::new(HandClock(Mutex::new(at(0)))),
+            clock: Arc::new(HandClock(Mutex::new(at(1000)))),
+            workflow: "etl",
             closes: false,
             notifications,
         }
@@ -251,12 +253,10 @@ impl Bench {
         let registry = registry();
         let section = serde_json::json!({"fake": {&self.account: {"closes": self.closes}}});
         let accounts = Accounts::load(&registry, &section).unwrap();
-        let workflow = self
-            .notifications
-            .iter()
-            .fold(Workflow::new("etl").unwrap(), |workflow, notification| {
-                workflow.notify(notification.clone())
-            });
+        let workflow = self.notifications.iter().fold(
+            Workflow::new(self.workflow).unwrap(),
+            |workflow, notification| workflow.notify(notification.clone()),
+        );
         let config = Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap();
         Engine::builder(registry)
             .config(config)
@@ -326,7 +326,7 @@ async fn only(engine: &Engine) -> DeliveryRecord {
 
 // ---------------------------------------------------------------------------------------- the tests
 
-use DeliveryState::{Delivered, Expired, Pending, Rejected, Skipped, Superseded};
+use DeliveryState::{Delivered, Expired, Held, Pending, Rejected, Skipped, Superseded};
 use TerminalPhase::{Failed, Succeeded};
 
 #[tokio::test]
@@ -520,9 +520,8 @@ async fn retry_after_shuts_the_lane_and_costs_no_attempt() {
 #[tokio::test]
 async fn a_delivery_gives_up_when_it_is_too_old() {
     let bench = Bench::new("expired", vec![told(Failed, &["a"])]);
-    let refused = Script::Give(Outcome::not_delivered(Cause::Connect, "refused"));
-    bench.script("a", refused.clone());
-    bench.script("a", refused);
+    let refused = Outcome::not_delivered(Cause::Connect, "refused");
+    bench.script("a", Script::Give(refused));
     let engine = bench.engine().await;
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
@@ -530,11 +529,12 @@ async fn a_delivery_gives_up_when_it_is_too_old() {
     drain(&engine).await;
     let record = only(&engine).await;
     assert_eq!(record.state, Expired);
-    assert!(
-        record
-            .reason
-            .unwrap()
-            .contains("gave up after 1d 1h; connect: refused")
+    let reason = record.reason.unwrap();
+    assert_eq!(reason, "gave up after 1d 1h; connect: refused");
+    assert_eq!(
+        bench.seen().len(),
+        1,
+        "what is too old is not sent any more"
     );
 }
 
@@ -704,6 +704,130 @@ async fn a_late_success_does_not_close_what_a_later_failure_opened() {
 }
 
 #[tokio::test]
+async fn what_was_opened_again_behind_a_close_is_closed_by_the_next_success() {
+    let bench = Bench::closing("reopened", vec![told(Failed, &["svc"])]);
+    let refused = || Outcome::not_delivered(Cause::Unavailable, "HTTP 500");
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 10)).await.unwrap();
+    drain(&engine).await;
+    bench.script("svc", Script::Give(refused()));
+    engine
+        .workflow_ended(ended("2", Succeeded, 20))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    engine.workflow_ended(ended("3", Failed, 30)).await.unwrap();
+    drain(&engine).await;
+    // The close arrives now, and the opening that waited behind it does not yet.
+    bench.script("svc", Script::Give(Outcome::Delivered(Receipt::new("ok"))));
+    bench.script("svc", Script::Give(refused()));
+    bench.pass(Duration::from_mins(1));
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("4", Succeeded, 40))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    bench.pass(Duration::from_mins(1));
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().last().unwrap().1, "close etl succeeded again");
+}
+
+#[tokio::test]
+async fn one_bad_key_of_an_account_holds_its_own_deliveries_only() {
+    let bench = Bench::new("one-key", vec![told(Failed, &["a", "b"])]);
+    let refused = || Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
+    bench.script("a", Script::Give(refused()));
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
+    drain(&engine).await;
+    let mut now = states(&engine).await;
+    now.sort();
+    let state = |topic: &str, state| (topic.to_owned(), state);
+    let expected = [
+        state("a", Delivered),
+        state("a", Held),
+        state("b", Delivered),
+        state("b", Delivered),
+    ];
+    assert_eq!(now, expected);
+}
+
+#[tokio::test]
+async fn an_end_in_the_future_ended_now() {
+    let bench = Bench::closing("future", vec![told(Failed, &["svc"])]);
+    let engine = bench.engine().await;
+    engine
+        .workflow_ended(ended("1", Failed, 900))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    engine
+        .workflow_ended(ended("2", Succeeded, 99_999))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    bench.pass(Duration::from_secs(1));
+    engine
+        .workflow_ended(ended("3", Failed, 1_001))
+        .await
+        .unwrap();
+    drain(&engine).await;
+    let bodies: Vec<String> = bench.seen().into_iter().map(|(_, body)| body).collect();
+    assert_eq!(
+        bodies,
+        [
+            "open etl failed",
+            "close etl succeeded again",
+            "open etl failed"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_read_is_held_and_stands_in_nobodys_way() {
+    let bench = Bench::new("unreadable", vec![told(Failed, &["a", "b"])]);
+    let wait = Some(Duration::from_secs(30));
+    for topic in ["a", "b"] {
+        bench.script(
+            topic,
+            Script::Give(Outcome::throttled("", wait, Scope::Lane)),
+        );
+    }
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    let ledger = rusqlite::Connection::open(bench.path()).unwrap();
+    let broken = ledger.execute(
+        "UPDATE notify_delivery SET action = 'send', account = 'rubbish' WHERE recipient = 'a'",
+        [],
+    );
+    assert_eq!(broken.unwrap(), 1);
+    bench.pass(Duration::from_secs(31));
+    assert_eq!(drain(&engine).await.held, 1);
+    assert_eq!(bench.seen().last().unwrap().0, "b");
+}
+
+#[tokio::test]
+async fn waiting_for_an_event_ends_with_the_patience() {
+    let bench = Bench::new("patience", vec![told(Failed, &["a"])]);
+    bench.script(
+        "a",
+        Script::Give(Outcome::not_delivered(Cause::Unavailable, "HTTP 500")),
+    );
+    let engine = bench.engine().await;
+    let event = engine
+        .workflow_ended(ended("1", Failed, 1))
+        .await
+        .unwrap()
+        .event();
+    let deliveries = engine.settled(event, Duration::ZERO).await.unwrap();
+    assert_eq!((deliveries[0].state, deliveries[0].tries), (Pending, 1));
+}
+
+#[tokio::test]
 async fn an_events_own_notifications_replace_the_declared_ones() {
     let bench = Bench::new("own", vec![told(Failed, &["declared"])]);
     let engine = bench.engine().await;
@@ -725,8 +849,19 @@ async fn an_event_of_an_unknown_workflow_is_kept_and_becomes_unmatched() {
     engine.workflow_ended(event).await.unwrap();
     assert_eq!(drain(&engine).await.accepted, 1);
     bench.pass(Duration::from_mins(1));
-    assert_eq!(drain(&engine).await.accepted, 0);
+    let status = drain(&engine).await;
+    assert_eq!((status.accepted, status.unplannable), (0, 1));
     assert!(bench.seen().is_empty());
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+
+    // An engine that knows the workflow looks at it anew.
+    let bench = Bench {
+        workflow: "unheard-of",
+        ..bench
+    };
+    let engine = bench.engine().await;
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -769,4 +904,15 @@ async fn a_file_that_is_no_database_and_one_of_a_newer_program_are_refused_untou
     );
     assert_eq!(std::fs::read(&rubbish).unwrap(), before);
     assert!(open(&bench.folder.path().join("missing/notify.db")).is_err());
+
+    drop(bench.outbox());
+    let newer = rusqlite::Connection::open(bench.path()).unwrap();
+    newer
+        .execute("INSERT INTO notify_schema (version) VALUES (99)", [])
+        .unwrap();
+    let refused = open(&bench.path()).unwrap_err().to_string();
+    assert!(
+        refused.contains("has schema 99, and this program knows up to 1"),
+        "{refused}"
+    );
 }

@@ -116,7 +116,13 @@ pub enum Wire {
 /// links refuses the whole message for one that is malformed.
 pub fn web_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+    let web = matches!(url.scheme(), "http" | "https");
+    // Browsers take hosts with quotes and braces; no vendor does, and no name server knows them.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_:[]".contains(letter);
+    let host_is_plain = url.host_str().is_some_and(|host| host.chars().all(plain));
+    // A name before the host is there to make a link look like another's.
+    let named = !url.username().is_empty() || url.password().is_some();
+    if !web || !host_is_plain || named {
         return None;
     }
     let host = &url[..Position::BeforePath];
@@ -288,6 +294,8 @@ mod tests {
             ),
             ("javascript:alert(1)", None),
             ("https://", None),
+            ("https://\"", None),
+            ("https://good.example@evil.example/", None),
             ("https://[bad", None),
             ("/run/1", None),
             ("", None),

@@ -21,6 +21,7 @@ CREATE TABLE notify_event (
 CREATE UNIQUE INDEX notify_event_key ON notify_event (project, domain, name, attempt)
     WHERE state <> 'conflict';
 CREATE INDEX notify_event_accepted ON notify_event (seq) WHERE state = 'accepted';
+CREATE INDEX notify_event_aside ON notify_event (state) WHERE state IN ('unmatched', 'malformed');
 
 CREATE TABLE notify_spec (
     digest           BLOB    PRIMARY KEY,      -- SHA-256 of the content

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use notify_core::{Cause, Timestamp};
-use notify_outbox::{Claim, Leased, OutboxError, Spec};
+use notify_core::{Cause, Timestamp, time};
+use notify_outbox::{Claim, DeliveryState, Leased, OutboxError, Spec};
 use rusqlite::{Connection, named_params};
 
 use crate::row::{Columns, all};
@@ -36,7 +37,11 @@ pub(crate) fn claim(
             continue;
         }
         let until = leases.get(&due.account).copied().unwrap_or(now);
-        leased.extend(lease(connection, now, due.seq, until, free.min(room))?);
+        let term = Term {
+            until,
+            max_age: claim.max_age,
+        };
+        leased.extend(lease(connection, now, due.seq, term, free.min(room))?);
         lane::refresh(connection, due.seq)?;
     }
     Ok(leased)
@@ -88,13 +93,13 @@ fn lease(
     connection: &Connection,
     now: Timestamp,
     lane: i64,
-    until: Timestamp,
+    term: Term,
     most: usize,
 ) -> Result<Vec<Leased>, OutboxError> {
     let mut statement = connection
         .prepare_cached(
             "SELECT d.seq, d.id AS delivery, d.lease_token, d.attempts, d.tries, d.created_at,
-                    d.account, d.recipient, d.action, c.key,
+                    d.account, d.recipient, d.action, d.conversation, d.reason, c.key,
                     e.id, e.accepted_at, e.ended_at, e.body, e.past,
                     s.digest, s.body AS spec, s.options_version
              FROM notify_delivery d
@@ -113,20 +118,69 @@ fn lease(
         })
         .map_err(doing("lease deliveries"))?;
     let found = all(rows, |columns| {
-        Ok((columns.get::<i64>("seq")?, leased(&columns, now)?))
+        let (seq, conversation) = (columns.get("seq")?, columns.get("conversation")?);
+        let delivery = match leased(&columns, now) {
+            Ok(leased) if leased.age < term.max_age => Ok(leased),
+            Ok(leased) => {
+                let last: Option<String> = columns.get("reason")?;
+                let last = last.map(|last| format!("; {last}")).unwrap_or_default();
+                let why = format!("gave up after {}{last}", time::words(leased.age));
+                Err((DeliveryState::Expired, why))
+            }
+            Err(OutboxError::Row(why)) => Err((DeliveryState::Held, why)),
+            Err(err) => return Err(err),
+        };
+        Ok((seq, conversation, delivery))
     })?;
     let mut all_leased = Vec::new();
-    for (seq, leased) in found {
-        connection
-            .prepare_cached(
-                "UPDATE notify_delivery SET state = 'leased', lease_token = ?2, lease_until = ?3
-                 WHERE seq = ?1",
-            )
-            .and_then(|mut statement| statement.execute((seq, leased.token, until.as_micros())))
-            .map_err(doing("lease deliveries"))?;
-        all_leased.push(leased);
+    for (seq, conversation, delivery) in found {
+        match delivery {
+            Ok(leased) => {
+                connection
+                    .prepare_cached(
+                        "UPDATE notify_delivery SET state = 'leased', lease_token = ?2, lease_until = ?3
+                         WHERE seq = ?1",
+                    )
+                    .and_then(|mut statement| {
+                        statement.execute((seq, leased.token, term.until.as_micros()))
+                    })
+                    .map_err(doing("lease deliveries"))?;
+                all_leased.push(leased);
+            }
+            Err((state, why)) => {
+                put_aside(connection, now, seq, state, &why)?;
+                if let Some(conversation) = conversation {
+                    conversation::advance(connection, now, conversation)?;
+                }
+            }
+        }
     }
     Ok(all_leased)
+}
+
+/// How long a lease lasts, and which deliveries are too old for one.
+#[derive(Clone, Copy)]
+struct Term {
+    until: Timestamp,
+    max_age: Duration,
+}
+
+/// Takes a delivery that cannot be sent out of everybody's way, with the reason.
+fn put_aside(
+    connection: &Connection,
+    now: Timestamp,
+    seq: i64,
+    state: DeliveryState,
+    why: &str,
+) -> Result<(), OutboxError> {
+    let settled_at = state.is_settled().then(|| now.as_micros());
+    connection
+        .execute(
+            "UPDATE notify_delivery SET state = ?2, reason = ?3, settled_at = ?4 WHERE seq = ?1",
+            (seq, state.name(), why, settled_at),
+        )
+        .map(drop)
+        .map_err(doing("put a delivery aside"))
 }
 
 fn leased(columns: &Columns<'_>, now: Timestamp) -> Result<Leased, OutboxError> {

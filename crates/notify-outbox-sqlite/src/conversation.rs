@@ -157,19 +157,34 @@ pub(crate) fn arrived(
     connection: &Connection,
     conversation: i64,
     action: Action,
+    order: (Timestamp, &[u8; 16]),
     receipt: &Receipt,
 ) -> Result<(), OutboxError> {
-    let receipt = serde_json::json!(receipt).to_string();
-    let sql = match action {
-        Action::Close => {
-            "UPDATE notify_conversation SET state = 'closed', receipt = ?2 WHERE seq = ?1"
-        }
-        _ => {
-            "UPDATE notify_conversation SET state = 'open', receipt = coalesce(receipt, ?2) WHERE seq = ?1"
-        }
-    };
+    // A later opening that waits behind this close will open the conversation anew.
+    let sql = "UPDATE notify_conversation
+               SET (state, receipt) = (
+                   SELECT CASE
+                       WHEN :close AND (opened_at, opened_by) > (:at, :by) THEN 'planned'
+                       WHEN :close THEN 'closed'
+                       ELSE 'open'
+                   END,
+                   CASE
+                       WHEN :close AND (opened_at, opened_by) > (:at, :by) THEN NULL
+                       WHEN :close THEN :receipt
+                       ELSE coalesce(receipt, :receipt)
+                   END)
+               WHERE seq = :seq";
     connection
-        .execute(sql, (conversation, receipt))
+        .execute(
+            sql,
+            named_params! {
+                ":seq": conversation,
+                ":close": action == Action::Close,
+                ":at": order.0.as_micros(),
+                ":by": order.1,
+                ":receipt": serde_json::json!(receipt).to_string(),
+            },
+        )
         .map(drop)
         .map_err(doing("note what a conversation came to"))
 }

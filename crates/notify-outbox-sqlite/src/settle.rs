@@ -28,7 +28,7 @@ pub(crate) fn settle(
                  attempts = attempts + :counts, tries = tries + 1, lease_until = NULL,
                  settled_at = :settled_at
              WHERE id = :id AND state = 'leased' AND lease_token = :token
-             RETURNING seq, lane, conversation, action, tries",
+             RETURNING seq, lane, conversation, action, tries, ended_at, event_id",
         )
         .map_err(doing("settle a delivery"))?
         .query_row(
@@ -52,7 +52,8 @@ pub(crate) fn settle(
     note_attempt(connection, now, settlement, &row)?;
     if let Some(seq) = row.conversation {
         if let Next::Delivered(receipt) = &decision.next {
-            conversation::arrived(connection, seq, row.action, receipt)?;
+            let order = (row.ended_at, &row.event_id);
+            conversation::arrived(connection, seq, row.action, order, receipt)?;
         }
         conversation::advance(connection, now, seq)?;
     }
@@ -81,6 +82,8 @@ struct Row {
     conversation: Option<i64>,
     action: notify_core::Action,
     tries: i64,
+    ended_at: Timestamp,
+    event_id: [u8; 16],
 }
 
 impl Row {
@@ -91,6 +94,8 @@ impl Row {
             conversation: columns.get("conversation")?,
             action: columns.action("action")?,
             tries: columns.get("tries")?,
+            ended_at: columns.instant("ended_at")?,
+            event_id: columns.get("event_id")?,
         })
     }
 }
@@ -152,6 +157,12 @@ pub(crate) fn resume(
     now: Timestamp,
     accounts: &[AccountId],
 ) -> Result<u64, OutboxError> {
+    connection
+        .execute(
+            "UPDATE notify_event SET state = 'accepted', reason = NULL WHERE state = 'unmatched'",
+            [],
+        )
+        .map_err(doing("look at unmatched events anew"))?;
     let mut freed = 0;
     for account in accounts {
         let text = account.to_string();

@@ -34,6 +34,9 @@ pub(crate) fn status(
         .map_err(doing("find what is due next"))?;
     Ok(Status {
         accepted: count("SELECT count(*) FROM notify_event WHERE state = 'accepted'")?,
+        unplannable: count(
+            "SELECT count(*) FROM notify_event WHERE state IN ('unmatched', 'malformed')",
+        )?,
         pending: count("SELECT count(*) FROM notify_delivery WHERE state = 'pending'")?,
         leased: count("SELECT count(*) FROM notify_delivery WHERE state = 'leased'")?,
         held: count("SELECT count(*) FROM notify_delivery WHERE state = 'held'")?,

@@ -42,12 +42,14 @@ pub trait Outbox: Debug + Send + Sync {
     /// Leases deliveries that are due, in order within a conversation.
     ///
     /// A lease that expired is taken back first: its delivery is recorded as unknown and due again.
+    /// A record that does not read is held with the reason, and stands in nobody's way.
     async fn claim(&self, claim: Claim) -> Result<Vec<Leased>, OutboxError>;
 
     /// Stores what came of attempts. A stale lease changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError>;
 
-    /// Lets paused accounts work again; their held deliveries become due.
+    /// Lets paused accounts work again: their held deliveries become due, and events that nobody
+    /// could plan are looked at anew.
     async fn resume(&self, accounts: Vec<AccountId>) -> Result<u64, OutboxError>;
 
     /// Counts what there is to do, and how long until something is due for these accounts.
@@ -70,6 +72,8 @@ pub struct Claim {
     pub most: usize,
     /// How many of them may be of one lane, those already leased included.
     pub most_per_lane: usize,
+    /// The age from which a delivery is of no use any more: it expires instead.
+    pub max_age: Duration,
 }
 
 /// An account that an engine serves.

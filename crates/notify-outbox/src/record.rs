@@ -463,6 +463,8 @@ pub struct DeliveryRecord {
 pub struct Status {
     /// Events that wait to be planned.
     pub accepted: u64,
+    /// Events that nobody could plan: unknown workflows and accounts, and what does not read.
+    pub unplannable: u64,
     /// Deliveries that wait for their time.
     pub pending: u64,
     /// Deliveries that may be on the wire.

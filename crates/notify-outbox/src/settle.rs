@@ -155,11 +155,16 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
             let reason = why(&format!("unknown ({})", cause.name()), detail);
             again(after, reason, true, None)
         }
-        Outcome::Rejected { reason, detail } => {
+        Outcome::Rejected {
+            reason,
+            detail,
+            scope,
+        } => {
             let said = why(reason.name(), detail);
-            let pauses = reason.pauses_account();
+            let held = reason.is_accounts_fault();
+            let pauses = held && *scope == Scope::Account;
             Decision {
-                next: if pauses { Next::Held } else { Next::Rejected },
+                next: if held { Next::Held } else { Next::Rejected },
                 counts: true,
                 wait: None,
                 pause: pauses.then(|| said.clone()),
@@ -280,6 +285,9 @@ mod tests {
             assert_eq!(decision.next, Next::Held);
             assert!(decision.pause.unwrap().contains("invalid_auth"));
         }
+        let one_key = Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
+        let decision = after(&one_key, 0, MINUTE);
+        assert_eq!((decision.next, decision.pause), (Next::Held, None));
         for reason in [Reason::Payload, Reason::Destination, Reason::Policy] {
             let decision = after(&Outcome::rejected(reason, "no"), 0, MINUTE);
             assert_eq!((decision.next, decision.pause), (Next::Rejected, None));

@@ -63,14 +63,15 @@ impl Account for PagerDutyAccount {
     }
 
     fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
-        let mut keys = BTreeMap::new();
-        for (service, reference) in &self.services {
-            let key = secrets
-                .get(reference)
-                .ok_or_else(|| Malformed::new(format!("the secret in {reference} was not read")))?;
-            check_key(service, key)?;
-            keys.insert(service.clone(), key.clone());
-        }
+        // A key that is missing or malformed concerns its own service and no other.
+        let key = |(service, reference): (&String, &SecretRef)| {
+            let key = secrets.get(reference).and_then(|key| {
+                check_key(service, key)?;
+                Ok(key.clone())
+            });
+            (service.clone(), key)
+        };
+        let keys = self.services.iter().map(key).collect();
         let client = HttpClient::new(self.timeout, self.base_url.wire())?;
         let base_url = self.base_url.clone();
         Ok(Arc::new(EventsTransport::new(client, base_url, keys)))

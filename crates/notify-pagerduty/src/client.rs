@@ -20,7 +20,8 @@ pub(crate) fn answer(response: &Response, dedup_key: &str) -> Outcome {
             let key = json.get("dedup_key").and_then(Value::as_str);
             Outcome::Delivered(Receipt::new(key.unwrap_or(dedup_key)))
         }
-        400 if names_routing_key(&json) => rejected(Reason::Auth),
+        // A key belongs to one service; the account's others may be right.
+        400 if names_routing_key(&json) => rejected(Reason::Auth).in_lane(),
         400 => rejected(Reason::Payload),
         429 => {
             let wait = response.retry_after.unwrap_or(DEFAULT_WAIT);

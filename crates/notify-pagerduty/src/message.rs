@@ -1,11 +1,12 @@
 //! From a message to an event of the Events API v2, within PagerDuty's limits. Pure.
 //!
-//! Every text becomes a JSON string, which PagerDuty shows as it is.
+//! Every text becomes a JSON string, which PagerDuty shows as it is: styles are dropped, a mention
+//! is text, and the addresses of links stand in the text as well as among the links.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use notify_core::content::{self, Block, Field};
-use notify_core::fit::{shorten, shorten_front};
+use notify_core::content::{self, Block, Field, Inline};
+use notify_core::fit::{fit, one_line, shorten};
 use notify_core::pagerduty::PagerDutyOptions;
 use notify_core::{Action, Delivery, Message};
 use notify_http::web_url;
@@ -14,13 +15,9 @@ use serde_json::{Map, Value, json};
 /// Longer summaries are refused, not cut.
 const MAX_SUMMARY: usize = 1_024;
 
-/// The whole event is at most 512,000 bytes; the routing key joins it later.
-const MAX_EVENT: usize = 512_000 - 200;
+/// PagerDuty takes 512,000 bytes; this is enough for any output worth reading.
+const MAX_EVENT: usize = 200_000;
 
-/// What the details have of that, in bytes of JSON: enough for any output worth reading.
-const MAX_OUTPUT: usize = 200_000;
-const MAX_TEXT: usize = 100_000;
-const MAX_VALUE: usize = 10_000;
 const MAX_LABEL: usize = 200;
 
 /// The vendor names no limit; these leave room for everything else.
@@ -30,24 +27,38 @@ const MAX_HREF: usize = 3_000;
 
 /// Gives the event, without the routing key.
 pub(crate) fn body(delivery: &Delivery<'_>, message: &Message) -> Value {
+    if delivery.action == Action::Close {
+        return json!({"event_action": "resolve", "dedup_key": dedup_key(delivery)});
+    }
+    trigger(delivery, &fitted(delivery, message))
+}
+
+/// Gives the message as PagerDuty can take it.
+pub(crate) fn fitted(delivery: &Delivery<'_>, message: &Message) -> Message {
+    fit(message, MAX_EVENT, |message| {
+        trigger(delivery, message).to_string().len()
+    })
+}
+
+fn dedup_key(delivery: &Delivery<'_>) -> String {
     // Without a key the vendor invents one, and every repeat would open another alert.
-    let dedup_key = match delivery.conversation {
+    match delivery.conversation {
         Some(key) => key.to_owned(),
         None => delivery.id.to_string(),
-    };
-    if delivery.action == Action::Close {
-        return json!({"event_action": "resolve", "dedup_key": dedup_key});
     }
+}
+
+fn trigger(delivery: &Delivery<'_>, message: &Message) -> Value {
     let options = delivery.notification.options::<PagerDutyOptions>();
     let severity = options
         .and_then(|options| options.severity)
         .unwrap_or(message.severity);
-    let (links, rest) = links(&message.actions);
+    let (links, rest) = links(message);
     let execution = &delivery.event.execution;
     let (project, domain) = (execution.project(), execution.domain());
-    let mut event = json!({
+    json!({
         "event_action": "trigger",
-        "dedup_key": dedup_key,
+        "dedup_key": dedup_key(delivery),
         "payload": {
             "summary": summary(delivery, message),
             "source": format!("{project}/{domain}/{}", delivery.event.workflow),
@@ -57,96 +68,79 @@ pub(crate) fn body(delivery: &Delivery<'_>, message: &Message) -> Value {
         },
         "client": "workflow-notify",
         "links": links,
-    });
-    let size = event.to_string().len();
-    if size > MAX_EVENT {
-        let note = format!("details of {size} bytes omitted: PagerDuty takes 512,000");
-        if let Some(payload) = event.get_mut("payload") {
-            payload["custom_details"] = json!({"note": note, "delivery": delivery.id});
-        }
-    }
-    event
+    })
 }
 
 /// Gives the headline and, where it says more, the first line of what failed.
 fn summary(delivery: &Delivery<'_>, message: &Message) -> String {
-    let headline = line(&message.headline);
+    let headline = &message.headline;
+    let units = |text: &str| text.chars().map(char::len_utf16).sum();
+    let empty = |letter: char| letter.is_whitespace() || letter.is_control();
     let failure = delivery.event.failure.as_ref();
     let said = failure
-        .and_then(|failure| {
-            failure
-                .message
-                .lines()
-                .map(line)
-                .find(|said| !said.is_empty())
-        })
+        .and_then(|failure| failure.message.trim_start_matches(empty).lines().next())
+        .map(|line| one_line(&shorten(line, MAX_SUMMARY, units)))
         .filter(|said| !headline.contains(said.as_str()));
     let summary = match said {
         _ if headline.is_empty() => said.unwrap_or_else(|| "A workflow ended".to_owned()),
         Some(said) => format!("{headline}: {said}"),
-        None => headline,
+        None => headline.clone(),
     };
-    let units = |text: &str| text.chars().map(char::len_utf16).sum();
     shorten(&summary, MAX_SUMMARY, units).into_owned()
 }
 
 fn details(delivery: &Delivery<'_>, message: &Message, rest: &[String]) -> Map<String, Value> {
     let mut text = String::new();
     let mut output = String::new();
-    let mut details = Map::new();
+    let mut details = Details::default();
     for block in &message.blocks {
         match block {
-            Block::Paragraph(paragraph) => paragraph_of(&mut text, paragraph.trim()),
-            Block::List(items) => {
-                let items: Vec<_> = items
-                    .iter()
-                    .map(|item| format!("- {}", line(item)))
-                    .collect();
-                paragraph_of(&mut text, &items.join("\n"));
-            }
             Block::Code(code) => paragraph_of(&mut output, code.trim_matches('\n')),
             Block::Fields(fields) => {
                 for Field { label, value } in fields {
-                    let label = line(label);
-                    let label = shorten(&label, MAX_LABEL, escaped);
-                    let value = plain(value);
-                    let value = shorten(value.trim(), MAX_VALUE, escaped);
-                    insert(&mut details, &label, &value);
+                    let count = |text: &str| text.chars().count();
+                    details.insert(&shorten(label, MAX_LABEL, count), value.trim());
                 }
             }
-            // A part that is newer than this provider; left out, and said so.
-            _ => paragraph_of(&mut text, "… a part is omitted"),
+            // Parts that are newer than this provider are among them.
+            other => paragraph_of(&mut text, &other.plain_text()),
         }
     }
     if let Some(footer) = &message.footer {
-        paragraph_of(&mut text, &line(footer));
+        paragraph_of(&mut text, footer);
     }
     for link in rest {
         paragraph_of(&mut text, link);
     }
     if !text.is_empty() {
-        let text = plain(&text);
-        insert(&mut details, "text", &shorten(&text, MAX_TEXT, escaped));
+        details.insert("text", &text);
     }
     if !output.is_empty() {
-        // The end of an output says why it stopped.
-        let output = plain(&output);
-        let output = shorten_front(&output, MAX_OUTPUT, escaped);
-        insert(&mut details, "output", &output);
+        details.insert("output", &output);
     }
-    insert(&mut details, "delivery", &delivery.id.to_string());
-    details
+    details.insert("delivery", &delivery.id.to_string());
+    details.all
 }
 
-/// Adds a detail; one that is there already keeps its name and its value.
-fn insert(details: &mut Map<String, Value>, label: &str, value: &str) {
-    let mut name = label.to_owned();
-    let mut count = 2;
-    while details.contains_key(&name) {
-        name = format!("{label} ({count})");
-        count += 1;
+/// The details by name.
+#[derive(Default)]
+struct Details {
+    all: Map<String, Value>,
+    /// How often each name was wanted.
+    wanted: BTreeMap<String, usize>,
+}
+
+impl Details {
+    /// Adds a detail; one that is there already keeps its name and its value.
+    fn insert(&mut self, label: &str, value: &str) {
+        let mut name = label.to_owned();
+        while self.all.contains_key(&name) {
+            let count = self.wanted.entry(label.to_owned()).or_insert(1);
+            *count += 1;
+            name = format!("{label} ({count})");
+        }
+        self.all.insert(name, value.into());
     }
-    details.insert(name, value.into());
 }
 
 fn paragraph_of(text: &mut String, paragraph: &str) {
@@ -156,60 +150,49 @@ fn paragraph_of(text: &mut String, paragraph: &str) {
     text.push_str(paragraph);
 }
 
-/// Makes links of what may be opened, and text of the rest.
-fn links(actions: &[content::Action]) -> (Vec<Value>, Vec<String>) {
+/// Makes links of what may be opened, and text of the actions that may not.
+fn links(message: &Message) -> (Vec<Value>, Vec<String>) {
     let mut links = Vec::new();
     let mut rest = Vec::new();
-    for action in actions {
-        let label = line(&action.label);
-        let href = web_url(&action.url)
-            .filter(|url| action.is_web() && url.len() <= MAX_HREF && links.len() < MAX_LINKS);
-        match href {
-            Some(href) => {
-                let label = shorten(&label, MAX_LINK_TEXT, escaped);
-                links.push(json!({"href": href, "text": label}));
-            }
-            None => rest.push(format!("{label}: {}", line(&action.url))),
+    for content::Action { label, url } in &message.actions {
+        match link(label, url).filter(|_| links.len() < MAX_LINKS) {
+            Some(link) => links.push(link),
+            None => rest.push(format!("{label}: {url}")),
+        }
+    }
+    // The text shows these with their addresses, so none is missed where there are too many.
+    for inline in message.blocks.iter().flat_map(inlines) {
+        if let Inline::Link { text, url, .. } = inline
+            && let Some(link) = link(&one_line(text), url)
+            && links.len() < MAX_LINKS
+            && links
+                .iter()
+                .all(|other: &Value| other.get("href") != link.get("href"))
+        {
+            links.push(link);
         }
     }
     (links, rest)
 }
 
-/// Removes control characters but for line breaks and tabs.
-fn plain(text: &str) -> Cow<'_, str> {
-    let unwanted = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
-    if text.contains(unwanted) {
-        Cow::Owned(text.replace(unwanted, ""))
-    } else {
-        Cow::Borrowed(text)
-    }
+fn link(label: &str, url: &str) -> Option<Value> {
+    let href = web_url(url).filter(|href| content::is_link(url) && href.len() <= MAX_HREF)?;
+    let label = shorten(label, MAX_LINK_TEXT, |text| text.chars().count());
+    Some(json!({"href": href, "text": label}))
 }
 
-/// Makes one line of a text.
-fn line(text: &str) -> String {
-    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
-    let mut line = String::new();
-    for word in words.filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
+/// Walks the runs of a block.
+fn inlines(block: &Block) -> Box<dyn Iterator<Item = &Inline> + '_> {
+    match block {
+        Block::Text(inlines) | Block::Heading(inlines) => Box::new(inlines.iter()),
+        Block::Items { items, .. } => Box::new(items.iter().flatten()),
+        _ => Box::new(std::iter::empty()),
     }
-    line
-}
-
-/// Counts the bytes of a text in JSON.
-fn escaped(text: &str) -> usize {
-    let escaped = |letter: char| match letter {
-        '"' | '\\' | '\n' | '\t' => 2,
-        other => other.len_utf8(),
-    };
-    text.chars().map(escaped).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use notify_core::content::Severity;
+    use notify_core::content::{Mention, Severity, Style};
     use notify_core::{
         DeliveryId, Execution, Failure, Notification, NotificationKind, PagerDuty,
         PagerDutyService, Recipient, TerminalPhase, WorkflowEnded, WorkflowName, phases, service,
@@ -263,8 +246,11 @@ mod tests {
 
     fn message(text: &str) -> Message {
         Message::new(text, Severity::Error)
-            .block(Block::Paragraph(text.to_owned()))
-            .block(Block::List(vec![text.to_owned(); 3]))
+            .block(Block::text(text))
+            .block(Block::Items {
+                ordered: false,
+                items: vec![vec![Inline::plain(text)]; 3],
+            })
             .block(Block::Fields(vec![
                 Field {
                     label: text.to_owned(),
@@ -278,11 +264,29 @@ mod tests {
             .action(text, text)
     }
 
+    fn link(text: &str, url: &str) -> Inline {
+        Inline::Link {
+            text: text.to_owned(),
+            url: url.to_owned(),
+            style: Style::default(),
+        }
+    }
+
     #[test]
     fn an_alert_says_what_where_and_how_bad() {
         let message = Message::new("nightly-etl failed", Severity::Error)
-            .block(Block::Paragraph("It failed.".to_owned()))
-            .block(Block::List(vec!["load".to_owned(), "clean".to_owned()]))
+            .block(Block::Text(vec![
+                Inline::plain("It failed: "),
+                link("this run", "https://example.com/run/17"),
+                Inline::plain(", "),
+                link("ask", "mailto:jane@example.com"),
+                Inline::plain(" "),
+                Inline::Mention(Mention::Here),
+            ]))
+            .block(Block::Items {
+                ordered: false,
+                items: vec![vec![Inline::plain("load")], vec![Inline::plain("clean")]],
+            })
             .block(Block::Fields(vec![
                 Field {
                     label: "text".to_owned(),
@@ -308,7 +312,9 @@ mod tests {
                 "custom_details": {
                     "text": "a",
                     "text (2)": "b",
-                    "text (3)": "It failed.\n\n- load\n- clean\n\nScript: javascript:alert(1)",
+                    "text (3)": "It failed: this run (https://example.com/run/17), \
+                        ask (mailto:jane@example.com) @here\n\n\
+                        - load\n- clean\n\nScript: javascript:alert(1)",
                     "output": "row 4\n  column 2",
                     "delivery": "ntf_00000000000000000000000000000007",
                 },
@@ -363,11 +369,12 @@ mod tests {
             .collect();
         let message = Message::new("failed", Severity::Error).block(Block::Fields(fields));
         let body = check(&plain_notification(), "", &message);
-        let note = body["payload"]["custom_details"]["note"].as_str().unwrap();
-        assert!(
-            note.ends_with("bytes omitted: PagerDuty takes 512,000"),
-            "{note}"
-        );
+        let details = body["payload"]["custom_details"].as_object().unwrap();
+        // Every field gives way a little before one is left out.
+        assert_eq!(details.len(), 201);
+        assert!(body.to_string().len() > MAX_EVENT * 9 / 10);
+        let last = details["label 199"].as_str().unwrap();
+        assert!(last.ends_with(" characters omitted"), "{last}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use notify_core::secret::{ExposeSecret, SecretString};
-use notify_core::{DeliveryContext, Outcome, Prepared, Reason, Transport};
+use notify_core::{DeliveryContext, Malformed, Outcome, Prepared, Reason, Transport};
 use notify_http::{BaseUrl, HttpClient, Post};
 use serde_json::{Map, Value};
 
@@ -15,14 +15,14 @@ use crate::client::answer;
 pub(crate) struct EventsTransport {
     client: HttpClient,
     base_url: BaseUrl,
-    keys: BTreeMap<String, SecretString>,
+    keys: BTreeMap<String, Result<SecretString, Malformed>>,
 }
 
 impl EventsTransport {
     pub(crate) fn new(
         client: HttpClient,
         base_url: BaseUrl,
-        keys: BTreeMap<String, SecretString>,
+        keys: BTreeMap<String, Result<SecretString, Malformed>>,
     ) -> Self {
         Self {
             client,
@@ -36,6 +36,10 @@ impl EventsTransport {
         let Some(key) = self.keys.get(service) else {
             let detail = format!("the account has no service `{service}`");
             return Outcome::rejected(Reason::Destination, detail);
+        };
+        let key = match key {
+            Ok(key) => key,
+            Err(why) => return Outcome::rejected(Reason::Config, why.to_string()).in_lane(),
         };
         let mut event: Map<String, Value> = match serde_json::from_slice(&prepared.payload.body) {
             Ok(event) => event,

@@ -93,28 +93,19 @@ impl Account for SlackAccount {
     fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
         match &self.way {
             Way::Token { token, base_url } => {
-                let token = resolved(secrets, token)?;
+                let token = secrets.get(token)?;
                 check_token(token)?;
                 let client = HttpClient::new(self.timeout, base_url.wire())?;
                 let (base_url, token) = (base_url.clone(), token.clone());
                 Ok(Arc::new(TokenTransport::new(client, base_url, token)))
             }
             Way::Webhook { url } => {
-                let url = SecretUrl::new(resolved(secrets, url)?.expose_secret())?;
+                let url = SecretUrl::new(secrets.get(url)?.expose_secret())?;
                 let client = HttpClient::new(self.timeout, url.wire())?;
                 Ok(Arc::new(WebhookTransport::new(client, url)))
             }
         }
     }
-}
-
-fn resolved<'a>(
-    secrets: &'a Secrets,
-    reference: &SecretRef,
-) -> Result<&'a SecretString, Malformed> {
-    secrets
-        .get(reference)
-        .ok_or_else(|| Malformed::new(format!("the secret in {reference} was not read")))
 }
 
 /// Tells a token that can post from the other kinds that Slack gives out, and from an accident.

@@ -6,6 +6,9 @@ mod config;
 mod message;
 mod transport;
 
+#[cfg(test)]
+mod laws;
+
 use std::sync::Arc;
 
 use notify_core::{Account, AccountId, Problems, Provider, ProviderDescriptor, Slack};

@@ -1,16 +1,17 @@
 //! From a message to Slack's blocks, within Slack's limits. Pure.
 //!
 //! **Invariant.** Text of a workflow goes into `plain_text` and rich text elements only, which
-//! Slack does not parse, and into `text` escaped. Nothing here is `mrkdwn`.
+//! Slack does not parse, and into `text` escaped. Nothing here is `mrkdwn`, and an element that
+//! calls somebody stands for a mention of the author and for nothing else.
 //!
 //! Sizes are UTF-16 units of the JSON text after Slack's own escaping: never less than what Slack
 //! counts, whichever unit that is.
 
-use std::borrow::Cow;
+use std::fmt::Write;
 
 use notify_core::Message;
-use notify_core::content::{Action, Block, Field};
-use notify_core::fit::{shorten, shorten_front};
+use notify_core::content::{Action, Block, Field, Inline, Mention, Style, is_link};
+use notify_core::fit::{fit, shorten};
 use notify_http::web_url;
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,7 @@ use serde_json::{Map, Value, json};
 const MAX_BLOCKS: usize = 50;
 /// All blocks together; about 13,000 were seen to be refused as `msg_blocks_too_long`.
 const MAX_ALL: usize = 12_000;
-/// `text` beyond 4,000 characters is cut in places; it holds one line.
+/// `text` beyond 4,000 characters is cut in places.
 const MAX_TEXT: usize = 3_000;
 const MAX_HEADER: usize = 150;
 /// A section holds ten fields of 2,000 characters.
@@ -28,23 +29,16 @@ const MAX_FOOTER: usize = 1_000;
 const MAX_BUTTONS: usize = 25;
 const MAX_LABEL: usize = 75;
 const MAX_URL: usize = 3_000;
-/// All buttons together: a long link and some short ones.
-const MAX_ACTIONS: usize = 4_000;
-/// Text for which less than this is left is better counted than cut to a stump.
-const MIN_TEXT: usize = 60;
 
 /// Gives the body of the call, without the channel.
 pub(crate) fn body(message: &Message) -> Map<String, Value> {
-    let mut headline = line(&message.headline);
-    if headline.is_empty() {
-        // Slack refuses an empty `text` as `no_text`.
-        headline.push_str("A workflow ended");
-    }
-    let text = shorten(&headline, MAX_TEXT, |text| units(&escape(text)));
+    let message = fitted(message);
+    let text = text(&message);
+    let text = shorten(&text, MAX_TEXT, escaped);
     let Value::Object(body) = json!({
         "text": escape(&text),
         "mrkdwn": false,
-        "blocks": blocks(message, &headline),
+        "blocks": blocks(&message),
         "unfurl_links": false,
         "unfurl_media": false,
     }) else {
@@ -53,281 +47,265 @@ pub(crate) fn body(message: &Message) -> Map<String, Value> {
     body
 }
 
-fn blocks(message: &Message, headline: &str) -> Vec<Value> {
-    let header = json!({
-        "type": "header",
-        "text": plain_text(&shorten(headline, MAX_HEADER, units)),
-    });
-    let (buttons, rest) = buttons(&message.actions);
-    let mut footer: Vec<Value> = message
-        .footer
-        .iter()
-        .map(|footer| line(footer))
-        .filter(|footer| !footer.is_empty())
-        .map(|footer| plain_text(&shorten(&footer, MAX_FOOTER, weight)))
-        .collect();
+/// Gives the message as Slack can take it.
+pub(crate) fn fitted(message: &Message) -> Message {
+    fit(message, MAX_ALL, |message| size(&blocks(message)))
+}
 
-    let mut room = Room::new(MAX_ALL);
-    room.take(&header);
-    room.take(&buttons);
-    room.take(&footer);
-    // The line that counts what is left out.
-    room.left = room.left.saturating_sub(200);
-
-    // The other parts first: they are short as a rule, and code gives way by the character.
-    let is_code = |block: &&Block| matches!(block, Block::Code(_));
-    let code_blocks = message.blocks.iter().filter(is_code).count();
-    let for_code = if code_blocks == 0 { 0 } else { room.left / 2 };
-    room.left -= for_code;
-    let links = rest.iter().map(|text| Block::Paragraph(text.clone()));
-    let all: Vec<Block> = message.blocks.iter().cloned().chain(links).collect();
-    let mut parts: Vec<Vec<Value>> = all.iter().map(|block| room.lower(block)).collect();
-    room.left += for_code;
-    let mut codes_left = code_blocks;
-    for (block, part) in all.iter().zip(&mut parts) {
-        if let Block::Code(code) = block {
-            *part = room.code(code, codes_left);
-            codes_left -= 1;
+/// Writes the message for notifications and screen readers.
+fn text(message: &Message) -> String {
+    let mut text = headline(message).to_owned();
+    let blocks = message.blocks.iter().map(Block::plain_text);
+    let actions = message.actions.iter().map(named);
+    for part in blocks.chain(actions).chain(message.footer.clone()) {
+        if !part.trim().is_empty() {
+            text.push('\n');
+            text.push_str(&part);
         }
     }
+    text
+}
 
-    let mut blocks = vec![header];
-    blocks.extend(parts.into_iter().flatten());
-    // The buttons, and the line at the end.
-    let most = MAX_BLOCKS - 2;
-    if blocks.len() > most {
-        room.omitted += blocks.len() - most;
-        blocks.truncate(most);
+fn headline(message: &Message) -> &str {
+    // Slack refuses an empty `text` as `no_text`.
+    match message.headline.as_str() {
+        "" => "A workflow ended",
+        headline => headline,
+    }
+}
+
+fn blocks(message: &Message) -> Vec<Value> {
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": plain_text(&shorten(headline(message), MAX_HEADER, units)),
+    })];
+    let (buttons, rest) = buttons(&message.actions);
+    let rest = rest.into_iter().map(Block::text);
+    for block in message.blocks.iter().cloned().chain(rest) {
+        lower(&block, &mut blocks);
     }
     if !buttons.is_empty() {
         blocks.push(json!({"type": "actions", "elements": buttons}));
     }
-    if room.omitted > 0 {
-        footer.push(plain_text(&format!("… {} parts omitted", room.omitted)));
-    }
-    if !footer.is_empty() {
-        blocks.push(json!({"type": "context", "elements": footer}));
+    if let Some(footer) = message
+        .footer
+        .as_deref()
+        .filter(|footer| !footer.is_empty())
+    {
+        let footer = shorten(footer, MAX_FOOTER, escaped);
+        blocks.push(json!({"type": "context", "elements": [plain_text(&footer)]}));
     }
     blocks
 }
 
-/// What is left of the size of all blocks.
-struct Room {
-    left: usize,
-    /// How many parts did not fit at all.
-    omitted: usize,
+/// Counts what Slack counts of all blocks together; too many blocks fit nowhere.
+fn size(blocks: &[Value]) -> usize {
+    if blocks.len() > MAX_BLOCKS {
+        return usize::MAX;
+    }
+    escaped(&serde_json::to_string(blocks).unwrap_or_default())
 }
 
-impl Room {
-    fn new(left: usize) -> Self {
-        Self { left, omitted: 0 }
-    }
-
-    /// Pays for a value; one more for the comma.
-    fn take(&mut self, value: &impl serde::Serialize) {
-        let json = serde_json::to_string(value).unwrap_or_default();
-        let size = json.chars().map(entity).sum::<usize>() + 1;
-        self.left = self.left.saturating_sub(size);
-    }
-
-    /// Reserves the size of a value around a text of yet unknown length, and gives what the text
-    /// may have.
-    fn around(&mut self, value: &Value) -> Option<usize> {
-        let before = self.left;
-        self.take(value);
-        if self.left >= MIN_TEXT {
-            return Some(self.left);
+/// Adds the blocks that say what one part says; none where that is nothing.
+fn lower(block: &Block, blocks: &mut Vec<Value>) {
+    match block {
+        Block::Text(inlines) => blocks.extend(line(inlines, Style::default())),
+        Block::Heading(inlines) => {
+            let mut style = Style::default();
+            style.strong = true;
+            blocks.extend(line(inlines, style));
         }
-        self.left = before;
-        None
-    }
-
-    /// Lowers a part that is no code.
-    fn lower(&mut self, block: &Block) -> Vec<Value> {
-        match block {
-            Block::Paragraph(text) => self.paragraph(text).into_iter().collect(),
-            Block::List(items) => self.list(items).into_iter().collect(),
-            Block::Fields(fields) => fields
-                .chunks(MAX_FIELDS)
-                .filter_map(|fields| self.fields(fields))
-                .collect(),
-            // Code is lowered last.
-            Block::Code(_) => Vec::new(),
-            // A part that is newer than this provider; left out, and said so.
-            _ => {
-                self.omitted += 1;
-                Vec::new()
+        Block::Items { ordered, items } => {
+            let style = if *ordered { "ordered" } else { "bullet" };
+            let items: Vec<_> = items
+                .iter()
+                .map(|item| section(item, Style::default()))
+                .collect();
+            if !items.is_empty() {
+                blocks.push(rich_text(
+                    &json!({"type": "rich_text_list", "style": style, "elements": items}),
+                ));
             }
         }
-    }
-
-    fn paragraph(&mut self, text: &str) -> Option<Value> {
-        let text = plain(text);
-        let text = text.trim();
-        if text.is_empty() {
-            return None;
-        }
-        let block = |text: &str| rich_text(&section(text));
-        let Some(most) = self.around(&block("")) else {
-            self.omitted += 1;
-            return None;
-        };
-        let text = shorten(text, most, weight);
-        self.left -= weight(&text);
-        Some(block(&text))
-    }
-
-    fn list(&mut self, items: &[String]) -> Option<Value> {
-        let items: Vec<_> = items
-            .iter()
-            .map(|item| line(item))
-            .filter(|item| !item.is_empty())
-            .collect();
-        let list = |elements: &[Value]| {
-            rich_text(&json!({
-                "type": "rich_text_list",
-                "style": "bullet",
-                "elements": elements,
-            }))
-        };
-        if items.is_empty() {
-            return None;
-        }
-        // The last line says how many items are missing.
-        if self
-            .around(&list(&[section("… 1000000 items omitted")]))
-            .is_none()
-        {
-            self.omitted += 1;
-            return None;
-        }
-        let mut elements = Vec::new();
-        for item in &items {
-            let Some(most) = self.around(&section("")) else {
-                break;
-            };
-            let text = shorten(item, most, weight);
-            self.left -= weight(&text);
-            elements.push(section(&text));
-        }
-        let missing = items.len() - elements.len();
-        if missing > 0 {
-            elements.push(section(&format!("… {missing} items omitted")));
-        }
-        Some(list(&elements))
-    }
-
-    fn fields(&mut self, fields: &[Field]) -> Option<Value> {
-        let section = |fields: &[Value]| json!({"type": "section", "fields": fields});
-        if self.around(&section(&[])).is_none() {
-            self.omitted += 1;
-            return None;
-        }
-        let mut elements = Vec::new();
-        for Field { label, value } in fields {
-            let text = format!("{}\n{}", line(label), plain(value).trim());
-            let text = text.trim();
-            if text.is_empty() {
-                continue;
+        Block::Fields(fields) => {
+            for fields in fields.chunks(MAX_FIELDS) {
+                let fields: Vec<_> = fields.iter().filter_map(field).collect();
+                if !fields.is_empty() {
+                    blocks.push(json!({"type": "section", "fields": fields}));
+                }
             }
-            let Some(most) = self.around(&plain_text("")) else {
-                self.omitted += 1;
-                continue;
-            };
-            let text = shorten(text, most.min(MAX_FIELD), weight);
-            self.left -= weight(&text);
-            elements.push(plain_text(&text));
         }
-        (!elements.is_empty()).then(|| section(&elements))
-    }
-
-    /// Lowers one of the pieces of code that share what is left.
-    fn code(&mut self, code: &str, sharing: usize) -> Vec<Value> {
-        let code = plain(code);
-        let code = code.trim_end().trim_start_matches('\n');
-        if code.trim().is_empty() {
-            return Vec::new();
+        Block::Code(code) => {
+            let code = code.trim_end().trim_start_matches('\n');
+            if !code.is_empty() {
+                blocks.push(rich_text(&json!({
+                    "type": "rich_text_preformatted",
+                    "elements": [{"type": "text", "text": code}],
+                })));
+            }
         }
-        let block = |code: &str| {
-            rich_text(&json!({
-                "type": "rich_text_preformatted",
-                "elements": [{"type": "text", "text": code}],
-            }))
-        };
-        let share = self.left / sharing.max(1);
-        let mut own = Self::new(share);
-        let Some(most) = own.around(&block("")) else {
-            self.omitted += 1;
-            return Vec::new();
-        };
-        let code = shorten_front(code, most, weight);
-        self.take(&block(&code));
-        vec![block(&code)]
+        // A part that is newer than this provider.
+        other => lower(&Block::text(other.plain_text()), blocks),
     }
 }
 
-/// Makes buttons of what may be opened, and text of the rest.
-fn buttons(actions: &[Action]) -> (Vec<Value>, Vec<String>) {
-    let mut room = Room::new(MAX_ACTIONS);
-    let mut buttons = Vec::new();
-    let mut rest = Vec::new();
-    for (index, action) in actions.iter().enumerate() {
-        let label = line(&action.label);
-        let shown = if label.is_empty() { "Open" } else { &label };
-        let url = web_url(&action.url)
-            .filter(|url| action.is_web() && url.len() <= MAX_URL && buttons.len() < MAX_BUTTONS);
-        let button = url.map(|url| {
-            json!({
-                "type": "button",
-                "action_id": format!("open_{index}"),
-                "text": plain_text(&shorten(shown, MAX_LABEL, units)),
-                "url": url,
-            })
-        });
-        match button.filter(|button| room.around(button).is_some()) {
-            Some(button) => buttons.push(button),
-            None => rest.push(format!("{shown}: {}", action.url)),
-        }
-    }
-    (buttons, rest)
+fn line(inlines: &[Inline], style: Style) -> Option<Value> {
+    let is_blank = inlines
+        .iter()
+        .all(|inline| inline.plain_text().trim().is_empty());
+    (!is_blank).then(|| rich_text(&section(inlines, style)))
+}
+
+fn field(Field { label, value }: &Field) -> Option<Value> {
+    let text = format!("{label}\n{}", value.trim());
+    let text = text.trim();
+    (!text.is_empty()).then(|| plain_text(&shorten(text, MAX_FIELD, escaped)))
 }
 
 fn rich_text(element: &Value) -> Value {
     json!({"type": "rich_text", "elements": [element]})
 }
 
-fn section(text: &str) -> Value {
-    json!({"type": "rich_text_section", "elements": [{"type": "text", "text": text}]})
+fn section(inlines: &[Inline], around: Style) -> Value {
+    let mut elements: Vec<_> = inlines
+        .iter()
+        .filter_map(|inline| element(inline, around))
+        .collect();
+    if elements.is_empty() {
+        // An item without text still counts in a list, and Slack may refuse a section of nothing.
+        elements.push(run(" ", around));
+    }
+    json!({"type": "rich_text_section", "elements": elements})
+}
+
+fn element(inline: &Inline, around: Style) -> Option<Value> {
+    let element = match inline {
+        Inline::Link { text, url, style } => {
+            let style = within(*style, around);
+            match link_url(url) {
+                Some(url) if !text.is_empty() => {
+                    styled(json!({"type": "link", "url": url, "text": text}), style)
+                }
+                Some(url) => styled(json!({"type": "link", "url": url}), style),
+                None => run(&inline.plain_text(), style),
+            }
+        }
+        Inline::Mention(Mention::Here) => json!({"type": "broadcast", "range": "here"}),
+        Inline::Mention(Mention::Channel) => json!({"type": "broadcast", "range": "channel"}),
+        Inline::Mention(Mention::User(id)) if is_id(id, &['U', 'W']) => {
+            json!({"type": "user", "user_id": id})
+        }
+        Inline::Mention(Mention::Group(id)) if is_id(id, &['S']) => {
+            json!({"type": "usergroup", "usergroup_id": id})
+        }
+        Inline::Text { style, .. } => run(&inline.plain_text(), within(*style, around)),
+        // A name, which Slack cannot call, or what is newer than this provider.
+        _ => run(&inline.plain_text(), around),
+    };
+    // Slack refuses a message for one empty text.
+    (element.get("text") != Some(&json!(""))).then_some(element)
+}
+
+fn run(text: &str, style: Style) -> Value {
+    styled(json!({"type": "text", "text": text}), style)
+}
+
+fn styled(mut element: Value, style: Style) -> Value {
+    let names = [
+        ("bold", style.strong),
+        ("italic", style.emphasis),
+        ("strike", style.strike),
+        ("code", style.code),
+    ];
+    let set = names.into_iter().filter(|(_, is_set)| *is_set);
+    let style: Map<_, _> = set
+        .map(|(name, _)| (name.to_owned(), json!(true)))
+        .collect();
+    if let (Some(element), false) = (element.as_object_mut(), style.is_empty()) {
+        element.insert("style".to_owned(), Value::Object(style));
+    }
+    element
+}
+
+/// Adds the style of a whole line to that of a run in it.
+fn within(mut style: Style, around: Style) -> Style {
+    style.strong |= around.strong;
+    style
+}
+
+/// Tells whether a name is an id that Slack gave: a capital that tells what it is, then capitals
+/// and digits.
+fn is_id(name: &str, kinds: &[char]) -> bool {
+    name.strip_prefix(kinds).is_some_and(|rest| {
+        (8..24).contains(&rest.len())
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            && rest.contains(|letter: char| letter.is_ascii_digit())
+    })
+}
+
+/// Makes an address clickable, or says that it cannot be.
+fn link_url(url: &str) -> Option<String> {
+    if !is_link(url) {
+        return None;
+    }
+    let url = web_url(url).or_else(|| mail_url(url))?;
+    (url.len() <= MAX_URL).then_some(url)
+}
+
+/// Encodes what RFC 6068 does not allow in an address to write to.
+fn mail_url(url: &str) -> Option<String> {
+    let (scheme, address) = url.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("mailto") || address.is_empty() {
+        return None;
+    }
+    let mut encoded = "mailto:".to_owned();
+    for byte in address.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$'*+,;:@/?&=%".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            // Writing to a `String` cannot fail.
+            write!(encoded, "%{byte:02X}").ok();
+        }
+    }
+    Some(encoded)
+}
+
+/// Makes buttons of what may be opened, and text of the rest.
+fn buttons(actions: &[Action]) -> (Vec<Value>, Vec<String>) {
+    let mut buttons = Vec::new();
+    let mut rest = Vec::new();
+    for (index, action) in actions.iter().enumerate() {
+        let url = web_url(&action.url)
+            .filter(|url| action.is_web() && url.len() <= MAX_URL && buttons.len() < MAX_BUTTONS);
+        match url {
+            Some(url) => buttons.push(json!({
+                "type": "button",
+                "action_id": format!("open_{index}"),
+                "text": plain_text(&shorten(label(action), MAX_LABEL, units)),
+                "url": url,
+            })),
+            None => rest.push(named(action)),
+        }
+    }
+    (buttons, rest)
+}
+
+fn label(action: &Action) -> &str {
+    match action.label.as_str() {
+        "" => "Open",
+        label => label,
+    }
+}
+
+fn named(action: &Action) -> String {
+    format!("{}: {}", label(action), action.url)
 }
 
 /// A text that Slack shows as it is; `emoji` would turn `:skull:` into a picture.
 fn plain_text(text: &str) -> Value {
-    // Slack refuses a message for one empty text.
-    let text = if text.is_empty() { "…" } else { text };
     json!({"type": "plain_text", "text": text, "emoji": false})
-}
-
-/// Removes control characters but for line breaks and tabs.
-fn plain(text: &str) -> Cow<'_, str> {
-    let unwanted = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
-    if text.contains(unwanted) {
-        Cow::Owned(text.replace(unwanted, ""))
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// Makes one line of a text.
-fn line(text: &str) -> String {
-    let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
-    let mut line = String::new();
-    for word in words.filter(|word| !word.is_empty()) {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    line
 }
 
 /// Escapes what Slack treats as markup in `text`, and nothing else.
@@ -342,22 +320,14 @@ fn units(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// Counts what a text takes in the JSON of the blocks.
-fn weight(text: &str) -> usize {
-    let quoted = |letter: char| match letter {
-        '"' | '\\' | '\n' | '\t' => 2,
-        other => entity(other),
-    };
-    text.chars().map(quoted).sum()
-}
-
-/// Counts what a character takes once Slack has escaped it.
-fn entity(letter: char) -> usize {
-    match letter {
+/// Counts what a text takes once Slack has escaped it.
+fn escaped(text: &str) -> usize {
+    let entity = |letter: char| match letter {
         '&' => 5,
         '<' | '>' => 4,
         other => other.len_utf16(),
-    }
+    };
+    text.chars().map(entity).sum()
 }
 
 #[cfg(test)]
@@ -381,8 +351,11 @@ mod tests {
 
     fn message(text: &str) -> Message {
         let mut message = Message::new(text, Severity::Error)
-            .block(Block::Paragraph(text.to_owned()))
-            .block(Block::List(vec![text.to_owned(), text.to_owned()]))
+            .block(Block::text(text))
+            .block(Block::Items {
+                ordered: false,
+                items: vec![vec![Inline::plain(text)]; 2],
+            })
             .block(Block::Fields(vec![Field {
                 label: text.to_owned(),
                 value: text.to_owned(),
@@ -416,16 +389,14 @@ mod tests {
     fn check(message: &Message) -> Map<String, Value> {
         let body = body(message);
         let text = body["text"].as_str().unwrap();
-        assert!(!text.contains(['<', '>']) && units(text) <= MAX_TEXT);
+        assert!(!text.contains(['<', '>']) && text.encode_utf16().count() <= MAX_TEXT);
         let blocks = body["blocks"].as_array().unwrap();
         assert!((1..=MAX_BLOCKS).contains(&blocks.len()));
-        let size = serde_json::to_string(blocks).unwrap();
-        let size: usize = size.chars().map(entity).sum();
-        assert!(size <= MAX_ALL, "{size}");
+        assert!(size(blocks) <= MAX_ALL, "{}", size(blocks));
         let mut found = Vec::new();
         texts(&body["blocks"], &mut found);
         for (kind, text) in found {
-            assert!(matches!(kind, "plain_text" | "text"), "{kind}");
+            assert!(matches!(kind, "plain_text" | "text" | "link"), "{kind}");
             assert!(!text.is_empty());
             assert!(
                 !text.contains(|letter: char| letter.is_control()
@@ -458,7 +429,7 @@ mod tests {
             let mut code = Message::new("failed", Severity::Error).block(Block::Code(long.clone()));
             check(&code);
             code.blocks = (0..60)
-                .flat_map(|_| [Block::Code(long.clone()), Block::Paragraph(text.to_owned())])
+                .flat_map(|_| [Block::Code(long.clone()), Block::text(text)])
                 .collect();
             check(&code);
         }
@@ -472,7 +443,7 @@ mod tests {
         );
         let body = check(
             &Message::new("nightly-etl failed", Severity::Error)
-                .block(Block::Paragraph("short".to_owned()))
+                .block(Block::text("short"))
                 .block(Block::Code(output)),
         );
         let mut found = Vec::new();
@@ -480,30 +451,33 @@ mod tests {
         let (_, code) = found.last().unwrap();
         assert!(code.ends_with("row 4: amount is not a number"));
         assert!(code.contains("characters omitted …\n"));
-        assert!(weight(code) > 10_000, "{}", weight(code));
+        assert!(escaped(code) > 10_000, "{}", escaped(code));
     }
 
     #[test]
     fn what_does_not_fit_is_counted() {
         let mut message = Message::new("failed", Severity::Error).footer("end");
-        message.blocks = vec![Block::Paragraph("x".to_owned()); 100];
+        message.blocks = vec![Block::text("x"); 100];
         let body = check(&message);
         let blocks = body["blocks"].as_array().unwrap();
-        assert_eq!(blocks.len(), MAX_BLOCKS - 1);
+        assert_eq!(blocks.len(), MAX_BLOCKS);
         assert_eq!(
-            blocks.last().unwrap()["elements"][1]["text"],
+            blocks.last().unwrap()["elements"][0]["elements"][0]["text"],
             "… 53 parts omitted"
         );
 
-        let items: Vec<String> = (0..2_000).map(|index| format!("item {index}")).collect();
-        let body = check(&Message::new("failed", Severity::Error).block(Block::List(items)));
-        let items = body["blocks"][1]["elements"][0]["elements"]
-            .as_array()
-            .unwrap();
-        let last = items.last().unwrap()["elements"][0]["text"]
-            .as_str()
-            .unwrap();
-        assert!(last.starts_with("… ") && last.ends_with(" items omitted"));
+        let items = (0..2_000).map(|index| vec![Inline::plain(format!("item {index}"))]);
+        let items = Block::Items {
+            ordered: true,
+            items: items.collect(),
+        };
+        let body = check(&Message::new("failed", Severity::Error).block(items));
+        let mut found = Vec::new();
+        texts(&body["blocks"], &mut found);
+        let kept = found.len() - 2;
+        let (_, last) = found.last().unwrap();
+        assert_eq!(*last, format!("… {} parts omitted", 2_000 - kept));
+        assert_eq!(body["blocks"][1]["elements"][0]["style"], "ordered");
 
         let fields = (0..25)
             .map(|index| Field {
@@ -544,5 +518,93 @@ mod tests {
             blocks[1]["elements"][0]["elements"][0]["text"],
             "Script: javascript:alert(1)"
         );
+    }
+
+    /// Lowers inlines in a line of their own and gives the elements.
+    #[track_caller]
+    fn elements(inlines: Vec<Inline>) -> Value {
+        let body = check(&Message::new("failed", Severity::Error).block(Block::Text(inlines)));
+        body["blocks"][1]["elements"][0]["elements"].clone()
+    }
+
+    #[test]
+    fn styles_and_headings_become_styles() {
+        let mut style = Style::default();
+        style.emphasis = true;
+        style.code = true;
+        let text = Inline::Text {
+            text: "*x*".to_owned(),
+            style,
+        };
+        let styled = json!({"code": true, "italic": true});
+        let expected = json!([{"type": "text", "text": "*x*", "style": styled}]);
+        assert_eq!(elements(vec![text.clone(), Inline::plain("")]), expected);
+        let heading = Message::new("failed", Severity::Error).block(Block::Heading(vec![text]));
+        let styled = json!({"bold": true, "code": true, "italic": true});
+        assert_eq!(
+            check(&heading)["blocks"][1]["elements"][0]["elements"][0]["style"],
+            styled
+        );
+    }
+
+    #[test]
+    fn a_mention_calls_only_by_id() {
+        let table = [
+            (Mention::Here, json!({"type": "broadcast", "range": "here"})),
+            (
+                Mention::Channel,
+                json!({"type": "broadcast", "range": "channel"}),
+            ),
+            (
+                Mention::User("U024BE7LH".to_owned()),
+                json!({"type": "user", "user_id": "U024BE7LH"}),
+            ),
+            (
+                Mention::Group("S024BE7LH".to_owned()),
+                json!({"type": "usergroup", "usergroup_id": "S024BE7LH"}),
+            ),
+            (
+                Mention::User("S024BE7LH".to_owned()),
+                json!({"type": "text", "text": "@S024BE7LH"}),
+            ),
+            (
+                Mention::User("jane".to_owned()),
+                json!({"type": "text", "text": "@jane"}),
+            ),
+            (
+                Mention::Group("UNDERWRITERS".to_owned()),
+                json!({"type": "text", "text": "@UNDERWRITERS"}),
+            ),
+        ];
+        for (mention, expected) in table {
+            assert_eq!(elements(vec![Inline::Mention(mention)]), json!([expected]));
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_the_web_or_to_a_mailbox_or_shows_where_it_led() {
+        let long = format!("https://example.com/{}", "x".repeat(MAX_URL));
+        let table = [
+            ("https://example.com/a|b", Some("https://example.com/a%7Cb")),
+            (
+                "mailto:jane|x@example.com",
+                Some("mailto:jane%7Cx@example.com"),
+            ),
+            ("javascript:alert(1)", None),
+            ("mailto:", None),
+            (&long, None),
+        ];
+        for (url, expected) in table {
+            let link = Inline::Link {
+                text: "run".to_owned(),
+                url: url.to_owned(),
+                style: Style::default(),
+            };
+            let expected = match expected {
+                Some(url) => json!({"type": "link", "url": url, "text": "run"}),
+                None => json!({"type": "text", "text": format!("run ({url})")}),
+            };
+            assert_eq!(elements(vec![link]), json!([expected]));
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify_core::content::{Block, Field, Severity};
+use notify_core::content::{Block, Field, Inline, Severity};
 use notify_core::secret::SecretString;
 use notify_core::{
     Account, Cause, Clock, Code, Delivery, DeliveryContext, DeliveryId, Execution, Message,
@@ -81,8 +81,11 @@ fn payload(account: &dyn Account, to: &str, message: &Message) -> Payload {
 
 fn message() -> Message {
     Message::new("nightly-etl failed <!channel>", Severity::Error)
-        .block(Block::Paragraph("It *failed* & `stopped`.".to_owned()))
-        .block(Block::List(vec!["load".to_owned(), "clean".to_owned()]))
+        .block(Block::text("It *failed* & `stopped`."))
+        .block(Block::Items {
+            ordered: false,
+            items: vec![vec![Inline::plain("load")], vec![Inline::plain("clean")]],
+        })
         .block(Block::Fields(vec![Field {
             label: "Attempt".to_owned(),
             value: "2".to_owned(),
@@ -94,7 +97,7 @@ fn message() -> Message {
 
 /// Makes one attempt and gives its outcome; no part of the secret may be in it.
 async fn deliver(account: &dyn Account, secret: &str, to: &str) -> Outcome {
-    let secrets = Secrets::resolve(account.secrets(), &One(secret.to_owned())).unwrap();
+    let secrets = Secrets::resolve(account.secrets(), &One(secret.to_owned()));
     let transport = account.connect(&secrets).unwrap();
     assert!(!format!("{account:?} {transport:?}").contains("hunter2"));
     let prepared = Prepared {
@@ -149,7 +152,10 @@ async fn a_channel_gets_one_post_with_a_receipt() {
         body["metadata"]["event_payload"]["delivery"],
         "ntf_00000000000000000000000000000007"
     );
-    assert_eq!(body["text"], "nightly-etl failed &lt;!channel&gt;");
+    let text = "nightly-etl failed &lt;!channel&gt;\nIt *failed* &amp; `stopped`.\n- load\n- clean\n\
+        Attempt: 2\n    row 4: &lt;@U12345678&gt; [31m\nOpen run: https://example.com/run/17\n\
+        analytics/production";
+    assert_eq!(body["text"], text);
 }
 
 #[tokio::test]
@@ -316,7 +322,7 @@ fn a_secret_of_the_wrong_shape_is_refused_without_an_echo() {
         (webhook_account(), "https://u:hunter2@hooks.slack.com/"),
     ];
     for (account, secret) in table {
-        let secrets = Secrets::resolve(account.secrets(), &One(secret.to_owned())).unwrap();
+        let secrets = Secrets::resolve(account.secrets(), &One(secret.to_owned()));
         let refused = account.connect(&secrets).unwrap_err();
         assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
         assert!(account.connect(&Secrets::default()).is_err());
@@ -342,8 +348,11 @@ fn payloads_obey_slacks_own_schema() {
             .block(Block::Code(text.clone()))
             .footer(&text);
         for _ in 0..60 {
-            message.blocks.push(Block::Paragraph(text.clone()));
-            message.blocks.push(Block::List(vec![text.clone(); 5]));
+            message.blocks.push(Block::text(&text));
+            message.blocks.push(Block::Items {
+                ordered: true,
+                items: vec![vec![Inline::plain(&text)]; 5],
+            });
             message = message.action(&text, format!("https://example.com/?{text}"));
         }
         let field = Field {

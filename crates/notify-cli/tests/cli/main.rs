@@ -6,7 +6,7 @@ mod bench;
 mod refusals;
 
 use std::fs;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -288,6 +288,69 @@ fn output_that_is_held_open_by_a_stray_process_delays_nothing() {
 }
 
 #[test]
+fn a_slow_reader_of_standard_error_loses_nothing() {
+    let bench = Bench::start();
+    let script = "seq 1 60000 >&2; echo LAST >&2; exit 3";
+    let mut child = bench
+        .run(&[], script)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    // The command has long ended while nobody reads: the pipe is full.
+    let mut first = [0; 1];
+    stderr.read_exact(&mut first).unwrap();
+    assert!(bench.ledger().is_empty());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(rest.ends_with("\n60000\nLAST\n"), "{}", rest.len());
+    for message in bench.messages() {
+        assert!(
+            message["raw"].as_str().unwrap().contains("LAST"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let bench = Bench::start();
+    let notify = env!("CARGO_BIN_EXE_notify");
+    let inner = "touch begun; while [ ! -e enough ]; do sleep 0.05; done; echo survived";
+    let run = format!(
+        "trap '' HUP; exec {notify} run etl.yaml --config sandbox/notify.toml -- sh -c '{inner}'"
+    );
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", &run])
+        .current_dir(bench.folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the command", || bench.path("begun").exists().then_some(()));
+    signal(&child, Signal::SIGHUP);
+    fs::write(bench.path("enough"), "").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn an_absurd_duration_is_only_long() {
+    let bench = Bench::start();
+    let forever = "9223372036854775807s";
+    let options = [
+        "--timeout",
+        forever,
+        "--kill-after",
+        forever,
+        "--wait",
+        forever,
+    ];
+    let output = bench.output(&options, "exit 4");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+}
+
+#[test]
 fn one_vendors_trouble_leaves_one_delivery_for_later() {
     let bench = Bench::start();
     bench.fail("slack", 500);
@@ -464,6 +527,37 @@ fn success_is_quiet() {
         ("", "")
     );
     assert_eq!(bench.told(), ["slack"]);
+}
+
+#[test]
+fn an_authors_own_words_are_sent_and_a_repeated_notification_is_warned_of() {
+    let bench = Bench::start();
+    let definition = "
+workflow: nightly-etl
+notifications:
+  - phases: failed
+    slack:
+      to: [\"#data-alerts\"]
+      template: \"**{{ workflow }}** said `{{ failure.message }}` {{ mention('@here') }}\"
+  - phases: failed
+    email: [a@example.com]
+  - phases: [failed]
+    email: a@example.com
+";
+    fs::write(bench.path("etl.yaml"), definition).unwrap();
+    let output = bench.output(&[], "echo '<!channel> *boom*' >&2; exit 3");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("NOTIFY-0021"), "{stderr}");
+    assert_eq!(bench.told(), ["email", "slack"]);
+    let messages = bench.messages();
+    let slack = messages
+        .iter()
+        .find(|message| message["service"] == "slack")
+        .unwrap();
+    let blocks = slack["payload"]["blocks"].to_string();
+    assert!(blocks.contains(r#""range":"here""#), "{blocks}");
+    assert!(blocks.contains("<!channel> *boom*"), "{blocks}");
+    assert!(!blocks.contains(r#""range":"channel""#), "{blocks}");
 }
 
 #[test]

@@ -57,6 +57,17 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["NOTIFY-0005", ":3:", "write `phases:`"],
     ),
     (
+        "a field that no template has, beside another mistake",
+        "workflow: w\nnotifications:\n  - phases: faild\n    slack:\n      to: [\"#data\"]\n      template: \"took {{ durration }}\"\n",
+        &[
+            "NOTIFY-0022",
+            ":6:",
+            "did you mean `duration`?",
+            "NOTIFY-0010",
+            "did you mean `failed`?",
+        ],
+    ),
+    (
         "no YAML",
         "workflow: w\nnotifications: [\n",
         &["NOTIFY-0003"],
@@ -160,6 +171,37 @@ fn all_problems_of_definition_and_configuration_are_told_in_one_run_and_no_secre
         assert!(stderr.contains(code), "{code} is not in {stderr}");
     }
     assert!(!stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
+fn a_secret_that_was_pasted_into_a_definition_is_not_shown() {
+    let bench = Bench::start();
+    let secrets = [
+        "https://hooks.slack.com/services/T01HUNTER/B01HUNTER/hunterhunter",
+        "xoxb-hunter-hunter",
+        "hunter0123456789abcdef0123456789",
+    ];
+    for secret in secrets {
+        let forms = [
+            format!("slack: {secret}"),
+            format!("slack: [\"#data\", {secret}]"),
+            format!("slack: {{to: [\"#data\"], token: {secret}}}"),
+            format!("email: [{secret}]"),
+            format!("pagerduty: {secret}"),
+        ];
+        for form in forms {
+            let definition =
+                format!("workflow: w\nnotifications:\n  - phases: failed\n    {form}\n");
+            fs::write(bench.path("wrong.yaml"), definition).unwrap();
+            let output = bench.notify(&["check", "wrong.yaml"]).output().unwrap();
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{form}: {stderr}");
+            assert!(
+                !stderr.to_lowercase().contains("hunter"),
+                "{form}: {stderr}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -601,16 +601,16 @@ fn secrets_are_read_beside_the_settings() {
         "[accounts.ntfy.prod]\ntoken = { file = \"token\" }\n",
     );
     let (config, _) = load(&registry(), &paths, &toml).unwrap();
-    let (secrets, missing) = config.resolve_secrets();
+    let secrets = config.resolve_secrets();
     assert_eq!(
-        (secrets.mask("a s3cret").as_ref(), missing.len()),
+        (secrets.mask("a s3cret").as_ref(), secrets.missing().count()),
         ("a [secret]", 0)
     );
     let elsewhere = ProcessSecrets::new("/nonexistent");
     let settings = Settings::read(&registry(), &toml).unwrap();
     let definitions = definitions(&registry(), &paths).unwrap();
     let moved = config_with(&definitions, &settings, elsewhere);
-    assert_eq!(moved.resolve_secrets().1.len(), 1);
+    assert_eq!(moved.resolve_secrets().missing().count(), 1);
 }
 
 fn config_with(

@@ -1,0 +1,10 @@
+//! What notify-core promises as a whole, through its public interface.
+
+#![cfg(test)]
+
+mod compile_fail;
+mod events;
+mod flyte;
+mod providers;
+mod registry;
+mod specs;

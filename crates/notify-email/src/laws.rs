@@ -1,0 +1,303 @@
+//! Laws: whatever a message says, a reader of the mail gets that text and nothing else.
+//!
+//! What cutting leaves of a message is under laws of its own, next to `fit`; here what is left is
+//! held against the mail, as a reader's program takes it apart.
+
+#[path = "../../notify-core/tests/support/any_message.rs"]
+mod any_message;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use mail_parser::{Message as Parsed, MessageParser};
+use notify_core::content::{Action, Block, Field, Inline, Mention, Severity, Style, is_link};
+use notify_core::{
+    Delivery, DeliveryId, Email, EmailAddress, Execution, Message, Notification, NotificationKind,
+    Recipient, TerminalPhase, WorkflowEnded, WorkflowName, email, phases,
+};
+use proptest::{prop_assert, prop_assert_eq, proptest};
+
+use self::any_message::{any_message, is_shown, laws, letters};
+use crate::body::fitted;
+use crate::message::compose;
+
+const TO: EmailAddress = email!("jane@example.org");
+
+/// Gives the whole mail.
+fn mail(message: &Message) -> String {
+    let event = WorkflowEnded::new(
+        WorkflowName::new("nightly-etl").unwrap(),
+        Execution::new("analytics", "production", "run-17").unwrap(),
+        TerminalPhase::Failed,
+    );
+    let notification: Notification = Email::on(phases![Failed]).to(TO).into();
+    let to = Recipient::of(&TO);
+    let id: DeliveryId = "ntf_00000000000000000000000000000007".parse().unwrap();
+    let at = "2026-11-20T23:57:46Z".parse().unwrap();
+    let delivery = Delivery::new(id, &event, &notification, &to, at);
+    let from = "Workflows <workflows@example.com>".parse().unwrap();
+    String::from_utf8(compose(&from, &delivery, message)).unwrap()
+}
+
+fn parse(mail: &str) -> Parsed<'_> {
+    MessageParser::default().parse(mail.as_bytes()).unwrap()
+}
+
+fn part(mail: &str, html: bool) -> String {
+    let parsed = parse(mail);
+    assert_eq!(parsed.parts.len(), 3);
+    let body = if html {
+        parsed.body_html(0)
+    } else {
+        parsed.body_text(0)
+    };
+    body.unwrap().replace("\r\n", "\n")
+}
+
+/// Writes a fitted message as the text part should have it.
+fn plain(message: &Message) -> String {
+    let mut parts = vec![message.headline.clone()];
+    parts.extend(message.blocks.iter().map(|block| match block {
+        Block::Code(code) => Block::Code(code.trim_end_matches('\n').to_owned()).plain_text(),
+        block => block.plain_text(),
+    }));
+    let actions: Vec<_> = message
+        .actions
+        .iter()
+        .map(|Action { label, url }| format!("{label}: {url}"))
+        .collect();
+    if !actions.is_empty() {
+        parts.push(actions.join("\n"));
+    }
+    parts.extend(message.footer.iter().map(|footer| format!("-- \n{footer}")));
+    parts.join("\n\n") + "\n"
+}
+
+/// Lists what a reader of the HTML reads, without what layout adds.
+fn told(message: &Message) -> String {
+    let line = |inlines: &[Inline]| -> String {
+        let text = |inline: &Inline| match inline {
+            Inline::Link { text, url, .. } if is_link(url) && !text.is_empty() => text.clone(),
+            other => other.plain_text().into_owned(),
+        };
+        inlines.iter().map(text).collect()
+    };
+    let mut told = message.headline.clone();
+    for block in &message.blocks {
+        match block {
+            Block::Text(inlines) | Block::Heading(inlines) => told += &line(inlines),
+            Block::Items { items, .. } => items.iter().for_each(|item| told += &line(item)),
+            Block::Fields(fields) => {
+                for Field { label, value } in fields {
+                    told += label;
+                    told += value;
+                }
+            }
+            Block::Code(code) => told += code,
+            other => panic!("{other:?}"),
+        }
+    }
+    for action in &message.actions {
+        told += &action.label;
+        if !action.is_web() {
+            told += ": ";
+            told += &action.url;
+        }
+    }
+    told.extend(message.footer.clone());
+    letters(&told)
+}
+
+/// What a reader's program makes of a document.
+#[derive(Debug, Default)]
+struct Page {
+    /// Every tag with its attributes; addresses apart.
+    tags: BTreeSet<String>,
+    hrefs: BTreeSet<String>,
+    /// What is between the tags of the body.
+    text: String,
+    title: String,
+    style: String,
+}
+
+/// Takes a document apart. The little it knows of HTML is enough as long as every tag is known:
+/// one that a text had made or ended early would not be.
+fn page(html: &str) -> Page {
+    let mut page = Page::default();
+    let mut within = String::new();
+    let mut rest = html;
+    while let Some((text, after)) = rest.split_once('<') {
+        let text = unescape(text);
+        match within.as_str() {
+            "title" => page.title = text,
+            "style" => page.style = text,
+            _ => page.text += &text,
+        }
+        let (tag, after) = after.split_once('>').unwrap();
+        rest = after;
+        within = tag.split(' ').next().unwrap().to_owned();
+        let tag = match tag.split_once(" href=\"") {
+            Some((name, attributes)) => {
+                let (href, attributes) = attributes.split_once('"').unwrap();
+                page.hrefs.insert(unescape(href));
+                format!("{name}{attributes}")
+            }
+            None => tag.to_owned(),
+        };
+        page.tags.insert(tag);
+    }
+    assert_eq!(rest, "\n");
+    page
+}
+
+/// Undoes the five escapes; panics at any other, and at what should have been escaped.
+fn unescape(text: &str) -> String {
+    let mut pieces = text.split('&');
+    let mut plain = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once(';').unwrap();
+        plain.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "#39" => '\'',
+            other => panic!("{other}"),
+        });
+        plain += rest;
+    }
+    plain
+}
+
+/// Everything that a mail can look like, said by harmless words.
+static HARMLESS: LazyLock<Vec<Page>> = LazyLock::new(|| {
+    let mut inlines = vec![
+        Inline::Mention(Mention::Here),
+        Inline::Link {
+            text: "run".to_owned(),
+            url: "https://example.com/".to_owned(),
+            style: Style::default(),
+        },
+        Inline::plain("a\nb"),
+    ];
+    for index in 0..4 {
+        let mut style = Style::default();
+        let flags = [
+            &mut style.strong,
+            &mut style.emphasis,
+            &mut style.strike,
+            &mut style.code,
+        ];
+        *flags.into_iter().nth(index).unwrap() = true;
+        let text = "text".to_owned();
+        inlines.push(Inline::Text { text, style });
+    }
+    let items = |ordered| Block::Items {
+        ordered,
+        items: vec![inlines.clone()],
+    };
+    let field = Field {
+        label: "label".to_owned(),
+        value: "value".to_owned(),
+    };
+    let severities = [
+        Severity::Info,
+        Severity::Warning,
+        Severity::Error,
+        Severity::Critical,
+    ];
+    let page_of = |severity| {
+        let message = Message::new("headline", severity)
+            .block(Block::Text(inlines.clone()))
+            .block(Block::Heading(inlines.clone()))
+            .block(items(true))
+            .block(items(false))
+            .block(Block::Fields(vec![field.clone()]))
+            .block(Block::Code("code".to_owned()))
+            .action("Open", "https://example.com/")
+            .action("Odd", "odd")
+            .footer("footer");
+        page(&part(&mail(&message), true))
+    };
+    severities.into_iter().map(page_of).collect()
+});
+
+proptest! {
+    #![proptest_config(laws())]
+
+    #[test]
+    fn a_reader_of_either_part_is_told_the_message_and_nothing_else(message in any_message()) {
+        let mail = mail(&message);
+        let mut message = fitted(&message);
+        let html = part(&mail, true);
+        prop_assert!(html.len() <= 128 * 1024);
+        let page = page(&html);
+        prop_assert!(page.title.len() <= 4_096 && is_shown(&message.headline, &page.title));
+        message.headline.clone_from(&page.title);
+        prop_assert_eq!(part(&mail, false), plain(&message));
+
+        let harmless = &HARMLESS[message.severity as usize];
+        for tag in &page.tags {
+            prop_assert!(harmless.tags.contains(tag), "{tag}");
+        }
+        prop_assert_eq!(&page.style, &harmless.style);
+        prop_assert_eq!(letters(&page.text), told(&message));
+
+        let inlines = message.blocks.iter().flat_map(|block| match block {
+            Block::Text(inlines) | Block::Heading(inlines) => inlines.clone(),
+            Block::Items { items, .. } => items.concat(),
+            _ => Vec::new(),
+        });
+        let links = inlines.filter_map(|inline| match inline {
+            Inline::Link { url, .. } if is_link(&url) => Some(url),
+            _ => None,
+        });
+        let actions = message.actions.iter().filter(|action| action.is_web());
+        let links = links.chain(actions.map(|action| action.url.clone())).collect();
+        prop_assert_eq!(page.hrefs, links);
+    }
+
+    #[test]
+    fn a_mail_has_our_headers_and_lines_that_every_server_takes(message in any_message()) {
+        let (mail, again) = (mail(&message), mail(&message));
+        prop_assert_eq!(&mail, &again);
+        for line in mail.split("\r\n") {
+            prop_assert!(!line.replace('\t', "").contains(char::is_control), "{line:?}");
+            prop_assert!(line.len() <= 998 && line.is_ascii(), "{line:?}");
+        }
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        let names: Vec<_> = head
+            .split("\r\n")
+            .filter(|line| !line.starts_with(' '))
+            .map(|line| line.split(':').next().unwrap())
+            .collect();
+        let expected = [
+            "Content-Type",
+            "MIME-Version",
+            "From",
+            "To",
+            "Subject",
+            "Date",
+            "Message-ID",
+            "In-Reply-To",
+            "References",
+            "List-Id",
+            "Auto-Submitted",
+            "X-Auto-Response-Suppress",
+        ];
+        prop_assert_eq!(names, expected);
+        let parsed = parse(&mail);
+        let to = parsed.to().unwrap();
+        prop_assert_eq!(to.iter().count(), 1);
+        prop_assert_eq!(to.first().unwrap().address(), Some("jane@example.org"));
+        let subject = parsed.subject().unwrap_or_default();
+        prop_assert!(subject.chars().count() <= 300, "{subject}");
+        let subject = letters(&subject.replace('\u{2060}', ""));
+        let headline = letters(&fitted(&message).headline);
+        let kept = subject.rsplit_once('…').map_or("", |(kept, _)| kept);
+        prop_assert!(
+            headline == subject || !kept.is_empty() && headline.starts_with(kept),
+            "{headline}\n{subject}"
+        );
+    }
+}

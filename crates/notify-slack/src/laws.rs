@@ -1,0 +1,327 @@
+//! Laws: whatever a message says, Slack gets that text and nothing else, within its limits.
+//!
+//! What cutting leaves of a message is under laws of its own, next to `fit`; here what is left is
+//! held against the payload.
+
+#[path = "../../notify-core/tests/support/any_message.rs"]
+mod any_message;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use notify_core::Message;
+use notify_core::content::{self, Action, Block, Field, Inline, Mention, Style};
+use proptest::prelude::ProptestConfig;
+use proptest::{prop_assert, prop_assert_eq, proptest};
+use serde_json::{Value, json};
+
+use self::any_message::{any_message, is_shown, laws};
+use crate::message::{body, fitted};
+
+/// One text that a reader sees.
+#[derive(Debug)]
+enum Seen {
+    /// A text without anything in it.
+    Plain(String),
+    /// The elements of a line.
+    Line(Vec<Value>),
+}
+
+/// Reads a payload from top to bottom; panics at anything that we never write.
+fn read(value: &Value, seen: &mut Vec<Seen>) {
+    let list = |key: &str| value[key].as_array().unwrap();
+    let plain = |value: &Value| {
+        assert_eq!(value["type"], "plain_text");
+        assert_eq!(value["emoji"], false);
+        Seen::Plain(value["text"].as_str().unwrap().to_owned())
+    };
+    match value["type"].as_str().unwrap() {
+        "header" | "button" => seen.push(plain(&value["text"])),
+        "section" => {
+            assert!(value.get("text").is_none() && list("fields").len() <= 10);
+            seen.extend(list("fields").iter().map(plain));
+        }
+        "context" => seen.extend(list("elements").iter().map(plain)),
+        "actions" | "rich_text" | "rich_text_list" => {
+            for value in list("elements") {
+                read(value, seen);
+            }
+        }
+        "rich_text_section" => seen.push(Seen::Line(list("elements").clone())),
+        "rich_text_preformatted" => {
+            let [code] = list("elements").as_slice() else {
+                panic!("{value}");
+            };
+            assert_eq!(*code, json!({"type": "text", "text": code["text"]}));
+            seen.push(Seen::Plain(code["text"].as_str().unwrap().to_owned()));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+/// One text that a reader must see.
+#[derive(Debug)]
+enum Told<'a> {
+    Plain(String),
+    Line(&'a [Inline], bool),
+}
+
+/// Lists what a fitted message tells, with these of its actions as buttons.
+fn tell<'a>(message: &'a Message, buttons: &[&str]) -> Vec<Told<'a>> {
+    let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
+    let mut told = vec![Told::Plain(or(&message.headline, "A workflow ended"))];
+    for block in &message.blocks {
+        match block {
+            Block::Text(inlines) | Block::Heading(inlines) => {
+                let is_blank = content::plain_text(inlines).trim().is_empty();
+                let is_heading = matches!(block, Block::Heading(_));
+                told.extend((!is_blank).then_some(Told::Line(inlines, is_heading)));
+            }
+            Block::Items { items, .. } => {
+                told.extend(items.iter().map(|item| Told::Line(item, false)));
+            }
+            Block::Fields(fields) => {
+                let text = |field: &Field| format!("{}\n{}", field.label, field.value.trim());
+                let texts = fields.iter().map(|field| text(field).trim().to_owned());
+                told.extend(texts.filter(|text| !text.is_empty()).map(Told::Plain));
+            }
+            Block::Code(code) => {
+                let code = code.trim_end().trim_start_matches('\n');
+                told.extend((!code.is_empty()).then(|| Told::Plain(code.to_owned())));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let (pressed, named): (Vec<_>, Vec<_>) = message
+        .actions
+        .iter()
+        .enumerate()
+        .partition(|(index, _)| buttons.contains(&format!("open_{index}").as_str()));
+    assert_eq!(pressed.len(), buttons.len());
+    assert!(pressed.iter().all(|(_, action)| action.is_web()));
+    let label = |action: &Action| or(&action.label, "Open");
+    let named = named
+        .iter()
+        .map(|(_, action)| format!("{}: {}", label(action), action.url));
+    told.extend(named.map(Told::Plain));
+    told.extend(pressed.iter().map(|(_, action)| Told::Plain(label(action))));
+    let footer = message.footer.clone().filter(|footer| !footer.is_empty());
+    told.extend(footer.map(Told::Plain));
+    told
+}
+
+/// Tells whether a line's elements say what its inlines say, and call nobody else.
+fn says(elements: &[Value], inlines: &[Inline], is_heading: bool) -> bool {
+    let mut elements = elements.iter();
+    let is_text = |element: &Value, text: &str, style: Style| {
+        *element == styled(json!({"type": "text", "text": text}), style, is_heading)
+    };
+    let shown = inlines
+        .iter()
+        .filter(|inline| !inline.plain_text().is_empty());
+    let says_all = shown.clone().all(|inline| {
+        let Some(element) = elements.next() else {
+            return false;
+        };
+        match inline {
+            Inline::Text { text, style } => is_text(element, text, *style),
+            Inline::Link { text, url, style } if element["type"] == "link" => {
+                let mut link = json!({"type": "link", "url": element["url"]});
+                if !text.is_empty() {
+                    link["text"] = json!(text);
+                }
+                content::is_link(url)
+                    && is_address(element["url"].as_str().unwrap())
+                    && *element == styled(link, *style, is_heading)
+            }
+            Inline::Link { style, .. } => is_text(element, &inline.plain_text(), *style),
+            Inline::Mention(mention) => match call(mention) {
+                Some(call) => *element == call,
+                None => is_text(element, &inline.plain_text(), Style::default()),
+            },
+            other => panic!("{other:?}"),
+        }
+    });
+    let rest = elements.as_slice();
+    let is_empty = shown.count() == 0;
+    says_all && (rest.is_empty() || is_empty && rest.len() == 1 && rest[0]["text"] == " ")
+}
+
+/// Gives the element of a mention that Slack can act on.
+fn call(mention: &Mention) -> Option<Value> {
+    let is_id = |id: &str, kinds: [char; 2]| {
+        id.starts_with(kinds)
+            && (9..=24).contains(&id.len())
+            && id.contains(|letter: char| letter.is_ascii_digit())
+            && id
+                .chars()
+                .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit())
+    };
+    match mention {
+        Mention::Here => Some(json!({"type": "broadcast", "range": "here"})),
+        Mention::Channel => Some(json!({"type": "broadcast", "range": "channel"})),
+        Mention::User(id) if is_id(id, ['U', 'W']) => Some(json!({"type": "user", "user_id": id})),
+        Mention::Group(id) if is_id(id, ['S', 'S']) => {
+            Some(json!({"type": "usergroup", "usergroup_id": id}))
+        }
+        _ => None,
+    }
+}
+
+fn styled(mut element: Value, style: Style, is_heading: bool) -> Value {
+    let mut set = |name: &str, is_set: bool| {
+        if is_set {
+            element["style"][name] = json!(true);
+        }
+    };
+    set("bold", style.strong || is_heading);
+    set("italic", style.emphasis);
+    set("strike", style.strike);
+    set("code", style.code);
+    element
+}
+
+fn is_address(url: &str) -> bool {
+    ["https://", "http://", "mailto:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+        && url.len() <= 3_000
+        && url.bytes().all(|byte| byte.is_ascii_graphic())
+        && !url.contains(['<', '>', '|', '"'])
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+/// Writes a fitted message as the fallback text should have it.
+fn plain(message: &Message) -> String {
+    let mut parts: Vec<_> = message.blocks.iter().map(Block::plain_text).collect();
+    parts.extend(message.actions.iter().map(|Action { label, url }| {
+        let label = if label.is_empty() { "Open" } else { label };
+        format!("{label}: {url}")
+    }));
+    parts.extend(message.footer.clone());
+    parts.retain(|part| !part.trim().is_empty());
+    let headline = match message.headline.as_str() {
+        "" => "A workflow ended",
+        headline => headline,
+    };
+    parts.insert(0, headline.to_owned());
+    parts.join("\n")
+}
+
+fn chars(value: &Value) -> usize {
+    value.as_str().unwrap().encode_utf16().count()
+}
+
+proptest! {
+    #![proptest_config(laws())]
+
+    #[test]
+    fn slack_is_told_the_message_and_nothing_else(message in any_message()) {
+        let body = Value::Object(body(&message));
+        let message = fitted(&message);
+        let blocks = body["blocks"].as_array().unwrap();
+        let mut seen = Vec::new();
+        for block in blocks {
+            read(block, &mut seen);
+        }
+        let buttons: Vec<_> = blocks
+            .iter()
+            .filter(|block| block["type"] == "actions")
+            .flat_map(|block| block["elements"].as_array().unwrap())
+            .map(|button| button["action_id"].as_str().unwrap())
+            .collect();
+        let told = tell(&message, &buttons);
+        prop_assert_eq!(seen.len(), told.len(), "{:#?}\n{:#?}", seen, told);
+        for (seen, told) in seen.iter().zip(&told) {
+            let is_told = match (seen, told) {
+                (Seen::Plain(seen), Told::Plain(told)) => is_shown(told, seen),
+                // An action that is no button is a line of one text.
+                (Seen::Line(elements), Told::Plain(told)) => {
+                    *elements == [json!({"type": "text", "text": told})]
+                }
+                (Seen::Line(elements), Told::Line(inlines, is_heading)) => {
+                    says(elements, inlines, *is_heading)
+                }
+                (Seen::Plain(_), Told::Line(..)) => false,
+            };
+            prop_assert!(is_told, "{seen:#?}\n{told:#?}");
+        }
+        let text = body["text"].as_str().unwrap();
+        prop_assert!(!text.contains(['<', '>']));
+        prop_assert!(is_shown(&plain(&message), &unescape(text)), "{text}");
+        prop_assert_eq!(&body["mrkdwn"], false);
+    }
+
+    #[test]
+    fn slack_takes_every_message(message in any_message()) {
+        let bytes = serde_json::to_string(&body(&message)).unwrap();
+        prop_assert_eq!(&bytes, &serde_json::to_string(&body(&message)).unwrap());
+        let body: Value = serde_json::from_str(&bytes).unwrap();
+        prop_assert!((1..=3_000).contains(&chars(&body["text"])));
+        let blocks = body["blocks"].as_array().unwrap();
+        prop_assert!((1..=50).contains(&blocks.len()));
+        let json = serde_json::to_string(blocks).unwrap();
+        let json = json.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        prop_assert!(json.encode_utf16().count() <= 12_000);
+        for block in blocks {
+            let most = match block["type"].as_str().unwrap() {
+                "header" => 150,
+                "section" => {
+                    let fields = block["fields"].as_array().unwrap();
+                    prop_assert!((1..=10).contains(&fields.len()));
+                    prop_assert!(fields.iter().all(|field| chars(&field["text"]) <= 2_000));
+                    continue;
+                }
+                "context" => {
+                    prop_assert_eq!(block["elements"].as_array().unwrap().len(), 1);
+                    prop_assert!(chars(&block["elements"][0]["text"]) <= 3_000);
+                    continue;
+                }
+                "actions" => {
+                    let buttons = block["elements"].as_array().unwrap();
+                    prop_assert!((1..=25).contains(&buttons.len()));
+                    for button in buttons {
+                        prop_assert!(is_address(button["url"].as_str().unwrap()));
+                        prop_assert!((1..=75).contains(&chars(&button["text"]["text"])));
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            prop_assert!((1..=most).contains(&chars(&block["text"]["text"])));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: laws().cases / 5, ..laws() })]
+
+    #[test]
+    fn slacks_own_schema_takes_every_message(message in any_message()) {
+        let Some(schema) = SCHEMA.as_ref() else {
+            return Ok(());
+        };
+        let mut body = Value::Object(body(&message));
+        body["channel"] = json!("C0123456789");
+        let errors: Vec<_> = schema
+            .iter_errors(&body)
+            .map(|err| err.to_string())
+            .collect();
+        prop_assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+/// The vendor's schema, where there is one to hold payloads against.
+static SCHEMA: LazyLock<Option<Validator>> = LazyLock::new(|| {
+    let golden = std::env::var_os("NOTIFY_GOLDEN_DIR")?;
+    let path = "slack/schema/chat.postMessage.request.schema.json";
+    let text = std::fs::read_to_string(Path::new(&golden).join(path)).unwrap();
+    let schema = serde_json::from_str(&text).unwrap();
+    Some(jsonschema::validator_for(&schema).unwrap())
+});

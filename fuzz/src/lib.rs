@@ -1,0 +1,62 @@
+//! What the targets share: providers of the kinds of core that load everything and send nothing.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use notify_core::{
+    Account, AccountId, Capabilities, Delivery, Email, Malformed, Message, Notification,
+    NotificationKind, PagerDuty, Payload, Problem, Problems, Provider, ProviderDescriptor,
+    Recipient, Registry, SecretRef, Secrets, Slack, Target, Transport,
+};
+
+/// The kinds of core.
+pub static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let descriptors = [
+        ProviderDescriptor::of::<Idle<Email>>("fuzz"),
+        ProviderDescriptor::of::<Idle<Slack>>("fuzz"),
+        ProviderDescriptor::of::<Idle<PagerDuty>>("fuzz"),
+    ];
+    Registry::of(descriptors).expect("three kinds, each once")
+});
+
+struct Idle<K>(PhantomData<K>);
+
+impl<K: NotificationKind> Provider for Idle<K> {
+    type Kind = K;
+    type Config = SecretRef;
+    const SUMMARY: &'static str = "";
+
+    fn account(_: AccountId, secret: SecretRef) -> Result<Arc<dyn Account>, Problems> {
+        Ok(Arc::new(IdleAccount(secret)))
+    }
+}
+
+#[derive(Debug)]
+struct IdleAccount(SecretRef);
+
+impl Account for IdleAccount {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none()
+    }
+
+    fn target(&self, _: &Notification, _: &Recipient) -> Result<Target, Problem> {
+        Ok(Target::lane(""))
+    }
+
+    fn payload(&self, _: &Delivery<'_>, _: &Message) -> Payload {
+        Payload::json(&())
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn secrets(&self) -> Vec<&SecretRef> {
+        vec![&self.0]
+    }
+
+    fn connect(&self, _: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
+        Err(Malformed::new("nothing to connect to"))
+    }
+}

@@ -1,0 +1,38 @@
+//! Any value is a definition or a list of problems; what is loaded loads again as the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use notify_fuzz::REGISTRY;
+use serde_json::{Value, json};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
+    match REGISTRY.load_workflow(&value) {
+        Ok(workflow) => {
+            let stored: Vec<Value> = workflow
+                .notifications()
+                .iter()
+                .map(|notification| notification.to_value())
+                .collect();
+            let again = json!({"workflow": workflow.name(), "notifications": stored});
+            let again = REGISTRY
+                .load_workflow(&again)
+                .expect("what is stored can be loaded");
+            assert_eq!(workflow, again);
+            assert_eq!(workflow.warnings(), again.warnings());
+            for notification in workflow.notifications() {
+                assert!(!notification.recipients().is_empty());
+                assert!(notification.phases().iter().next().is_some());
+            }
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty(), "refused without a reason");
+            for problem in &problems {
+                assert!(!problem.message.is_empty());
+            }
+            assert!(!problems.to_string().is_empty());
+        }
+    }
+});
