@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 
+pub(crate) use workflow_notify::core::problem::chain;
 use workflow_notify::core::time::words;
 use workflow_notify::core::{Clock, SystemClock};
 use workflow_notify::outbox::{DeliveryRecord, DeliveryState};
@@ -20,17 +21,6 @@ pub(crate) fn error(message: &str) {
 /// Writes a warning.
 pub(crate) fn warning(message: impl fmt::Display) {
     writeln!(anstream::stderr(), "warning: {message}").ok();
-}
-
-/// Prints an error with its causes.
-pub(crate) fn chain(err: &dyn std::error::Error) -> String {
-    let mut text = err.to_string();
-    let mut source = err.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// Says what became of each delivery: those that did not arrive always, the others when asked.

@@ -408,6 +408,19 @@ impl Malformed {
 const SECRET: &str = "secret: ";
 const HELP: &str = "; help: ";
 
+/// Prints an error with its causes, on one line.
+///
+/// Every `Display` says only its own level; this is for where a person reads the whole.
+pub fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Finds the known name that `text` most probably stands for.
 ///
 /// At most a third of the letters may differ: a far-fetched guess misleads more than none.

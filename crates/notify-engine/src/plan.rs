@@ -194,11 +194,17 @@ impl Planner<'_> {
     /// Names a conversation: readable where it fits into what vendors take, else a digest.
     fn conversation_key(&self, continuity: Continuity, recipient: &Recipient) -> String {
         let execution = &self.event.execution;
-        let (project, domain) = (execution.project(), execution.domain());
-        let workflow = &self.event.workflow;
+        // Names may hold the signs between them, and two workflows must not share a conversation.
+        let part = |text: &str| {
+            text.replace('%', "%25")
+                .replace('/', "%2F")
+                .replace('@', "%40")
+        };
+        let (project, domain) = (part(execution.project()), part(execution.domain()));
+        let workflow = part(self.event.workflow.as_str());
         let run = match continuity {
             Continuity::Workflow => String::new(),
-            Continuity::Execution => format!("/{}", execution.name()),
+            Continuity::Execution => format!("/{}", part(execution.name())),
         };
         let key = format!("{project}/{domain}/{workflow}{run}@{recipient}");
         // PagerDuty takes 255 characters for a `dedup_key`; nobody objects to ASCII.

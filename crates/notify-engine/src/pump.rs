@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use notify_core::problem::chain;
 use notify_outbox::{Leased, OutboxError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -93,15 +94,4 @@ async fn attempt(shared: Arc<Shared>, leased: Arc<Leased>) {
         // The lease expires, and the delivery is sent again with the vendor's idempotency aid.
         tracing::error!(delivery = %leased.id, error = %chain(&err), "The outcome is not recorded.");
     }
-}
-
-/// Prints an error with its causes.
-fn chain(err: &dyn std::error::Error) -> String {
-    let mut text = err.to_string();
-    let mut source = err.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
