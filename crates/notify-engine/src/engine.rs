@@ -302,7 +302,12 @@ impl Engine {
 
     /// Waits for the end of a turn, and fails when the outbox keeps failing.
     async fn turn(&self, turns: &mut watch::Receiver<u64>) -> Result<(), EngineError> {
-        turns.changed().await.map_err(|_| EngineError::Stopped)?;
+        let mut phase = self.shared.phase.subscribe();
+        // CANCEL-SAFE: both only wait for a sign.
+        tokio::select! {
+            _ = turns.changed() => {}
+            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return Err(EngineError::Stopped),
+        }
         match self
             .shared
             .trouble

@@ -51,6 +51,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     // Leases of attempts that are cut off here expire; the next engine finds out what became of them.
     attempts.shutdown().await;
     shared.in_flight.send_replace(0);
+    shared.phase.send_replace(Phase::Stopped);
 }
 
 /// Notes how the turn went and gives how long to wait for the next; `None` where there may be more.

@@ -18,7 +18,7 @@ use notify_core::{
     Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow, WorkflowEnded, WorkflowName,
     phases,
 };
-use notify_engine::{Engine, Settings};
+use notify_engine::{Engine, EngineError, Settings};
 use notify_outbox::{Accepted, DeliveryRecord, DeliveryState, Outbox, Status};
 use notify_outbox_sqlite::SqliteOutbox;
 use serde::{Deserialize, Serialize};
@@ -808,6 +808,21 @@ async fn a_record_that_does_not_read_is_held_and_stands_in_nobodys_way() {
     bench.pass(Duration::from_secs(31));
     assert_eq!(drain(&engine).await.held, 1);
     assert_eq!(bench.seen().last().unwrap().0, "b");
+}
+
+#[tokio::test]
+async fn an_engine_that_is_shut_down_says_so_and_still_records() {
+    let bench = Bench::new("shut-down", vec![told(Failed, &["a"])]);
+    let engine = bench.engine().await;
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+    assert!(matches!(
+        engine.drain(Duration::ZERO).await,
+        Err(EngineError::Stopped)
+    ));
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    let engine = bench.engine().await;
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(bench.seen().len(), 1);
 }
 
 #[tokio::test]
