@@ -397,13 +397,8 @@ fn chars(text: &str) -> usize {
 fn longest_prefix<'a>(text: &'a str, budget: usize, measure: &impl Fn(&str) -> usize) -> &'a str {
     let prefix = |bytes: usize| text.get(..text.floor_char_boundary(bytes)).unwrap_or("");
     let fitting = prefix(fitting(text.len(), budget, |bytes| measure(prefix(bytes))));
-    let mut cursor = GraphemeCursor::new(fitting.len(), text.len(), true);
-    // With the whole text at hand the cursor needs no other context, and so has no error.
-    let end = match cursor.is_boundary(text, 0) {
-        Ok(true) => Some(fitting.len()),
-        _ => cursor.prev_boundary(text, 0).ok().flatten(),
-    };
-    text.get(..end.unwrap_or(0)).unwrap_or("")
+    text.get(..grapheme_before(text, fitting.len()))
+        .unwrap_or("")
 }
 
 /// Finds the longest suffix of whole graphemes that fits.
@@ -413,13 +408,58 @@ fn longest_suffix<'a>(text: &'a str, budget: usize, measure: &impl Fn(&str) -> u
         text.get(start..).unwrap_or("")
     };
     let fitting = suffix(fitting(text.len(), budget, |bytes| measure(suffix(bytes))));
-    let start = text.len() - fitting.len();
-    let mut cursor = GraphemeCursor::new(start, text.len(), true);
-    let start = match cursor.is_boundary(text, 0) {
-        Ok(true) => Some(start),
-        _ => cursor.next_boundary(text, 0).ok().flatten(),
-    };
-    text.get(start.unwrap_or(text.len())..).unwrap_or("")
+    let start = grapheme_after(text, text.len() - fitting.len());
+    text.get(start..).unwrap_or("")
+}
+
+/// How far around a cut graphemes are looked at; no letter that anybody writes is longer.
+const AROUND: usize = 4 * 1024;
+
+/// Returns the last place at or before `at` that is between two graphemes.
+///
+/// The cost does not depend on the length of the text.
+pub fn grapheme_before(text: &str, at: usize) -> usize {
+    let (start, window, mut cursor) = around(text, text.floor_char_boundary(at));
+    match cursor.is_boundary(window, 0) {
+        Ok(true) => start + cursor.cur_cursor(),
+        // With the whole window at hand the cursor needs no other context, and so has no error.
+        _ => start + cursor.prev_boundary(window, 0).ok().flatten().unwrap_or(0),
+    }
+}
+
+/// Returns the first place at or after `at` that is between two graphemes.
+///
+/// The cost does not depend on the length of the text.
+pub fn grapheme_after(text: &str, at: usize) -> usize {
+    let (start, window, mut cursor) = around(text, text.ceil_char_boundary(at));
+    match cursor.is_boundary(window, 0) {
+        Ok(true) => start + cursor.cur_cursor(),
+        _ => {
+            start
+                + cursor
+                    .next_boundary(window, 0)
+                    .ok()
+                    .flatten()
+                    .unwrap_or(window.len())
+        }
+    }
+}
+
+/// Gives the text around a place, where it begins, and a cursor at the place.
+fn around(text: &str, at: usize) -> (usize, &str, GraphemeCursor) {
+    let mut start = text.floor_char_boundary(at.saturating_sub(AROUND));
+    // A flag is a pair of letters: in a row of flags only its beginning tells the pairs.
+    let is_flag = |letter: &char| ('\u{1f1e6}'..='\u{1f1ff}').contains(letter);
+    let before = text.get(..start).unwrap_or("");
+    let flags = before.chars().rev().take(4 * AROUND).take_while(is_flag);
+    start -= flags.map(char::len_utf8).sum::<usize>();
+    let end = text.ceil_char_boundary(at.saturating_add(AROUND).min(text.len()));
+    let window = text.get(start..end).unwrap_or("");
+    (
+        start,
+        window,
+        GraphemeCursor::new(at - start, window.len(), true),
+    )
 }
 
 /// Finds how many of so many bytes fit, without measuring much more than that.
@@ -473,6 +513,15 @@ mod tests {
             kept.chars().filter(|letter| *letter == '\u{200d}').count() % 3,
             0
         );
+    }
+
+    #[test]
+    fn a_flag_in_a_long_row_of_flags_is_not_cut_in_two() {
+        let text = format!("x{}", "🇩🇪".repeat(3_000));
+        for at in 9_000..9_016 {
+            assert_eq!((grapheme_before(&text, at) - 1) % 8, 0);
+            assert_eq!((grapheme_after(&text, at) - 1) % 8, 0);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use notify_core::event::TaskEnded;
+use notify_core::fit::{grapheme_after, grapheme_before};
 use notify_core::{Timestamp, time};
 use serde_json::Value as Json;
 
@@ -396,26 +397,13 @@ impl Write for Bounded {
 /// The cost does not depend on the length of the text.
 pub(crate) fn cut(text: &str) -> Cow<'_, str> {
     const ROOM_FOR_MARK: usize = 64;
-    // A blank nearby is a better place to cut than the middle of a word or of a joined emoji.
-    const NEARBY: usize = 128;
     if text.len() <= TEXT_BYTES {
         return Cow::Borrowed(text);
     }
     let half = TEXT_BYTES / 2 - ROOM_FOR_MARK;
-    let head = text.get(..text.floor_char_boundary(half)).unwrap_or("");
-    let near = head
-        .get(head.floor_char_boundary(half - NEARBY)..)
-        .unwrap_or("");
-    let keep = near
-        .rfind(char::is_whitespace)
-        .map_or(head.len(), |at| head.len() - near.len() + at);
-    let head = head.get(..keep).unwrap_or("");
-    let tail = text
-        .get(text.ceil_char_boundary(text.len() - half)..)
-        .unwrap_or("");
-    let near = tail.get(..tail.floor_char_boundary(NEARBY)).unwrap_or("");
-    let skip = near.find(char::is_whitespace).unwrap_or(0);
-    let tail = tail.get(skip..).unwrap_or("");
+    let head = text.get(..grapheme_before(text, half)).unwrap_or("");
+    let tail = grapheme_after(text, text.len() - half);
+    let tail = text.get(tail..).unwrap_or("");
     let omitted = text.len() - head.len() - tail.len();
     let mut kept = String::with_capacity(TEXT_BYTES);
     kept.push_str(head);
@@ -469,8 +457,15 @@ mod tests {
         assert!(kept.len() <= TEXT_BYTES);
         assert!(kept.starts_with("first noise") && kept.ends_with("noise last"));
         assert!(kept.contains(" bytes omitted … "));
-        let wide = "é".repeat(TEXT_BYTES);
-        assert!(cut(&wide).len() <= TEXT_BYTES);
+        for letter in ["é", "👨\u{200d}👩\u{200d}👧", "e\u{301}", "🇩🇪"] {
+            let text = letter.repeat(TEXT_BYTES);
+            let kept = cut(&text);
+            assert!(kept.len() <= TEXT_BYTES);
+            let (head, tail) = kept.split_once(" … ").unwrap();
+            let tail = tail.split_once(" … ").unwrap().1;
+            let whole = |part: &str| part.replace(letter, "").is_empty();
+            assert!(whole(head) && whole(tail), "{letter} is cut in two");
+        }
     }
 
     #[test]
