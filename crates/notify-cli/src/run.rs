@@ -193,7 +193,11 @@ async fn follow(
         drained?;
     }
     if everything {
-        report::say(format_args!("{summary}; {} deliveries", records.len()));
+        let deliveries = match records.len() {
+            1 => "1 delivery".to_owned(),
+            many => format!("{many} deliveries"),
+        };
+        report::say(format_args!("{summary}; {deliveries}"));
     }
     report::deliveries(&records, everything);
     Ok(())
