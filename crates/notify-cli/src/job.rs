@@ -146,14 +146,20 @@ impl Job {
                 .to_owned(),
             None => format!("exit {own}"),
         };
-        let (phase, code, sentence) = if timed_out {
+        if timed_out {
             let limit = words(self.timeout.unwrap_or_default());
-            (
-                TerminalPhase::TimedOut,
-                exit::TIMED_OUT,
+            let failure = (
+                format!("timeout {limit}"),
                 format!("ran longer than {limit}"),
-            )
-        } else if let Some(signal) = stopped {
+            );
+            return Ended {
+                phase: TerminalPhase::TimedOut,
+                code: exit::TIMED_OUT,
+                failure: Some(failure),
+                tail,
+            };
+        }
+        let (phase, code, sentence) = if let Some(signal) = stopped {
             (TerminalPhase::Aborted, own, format!("stopped by {signal}"))
         } else if [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
             .into_iter()

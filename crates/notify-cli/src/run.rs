@@ -141,10 +141,7 @@ fn event(
         return event;
     };
     let tail = ended.tail.message(secrets);
-    let message = match tail.as_str() {
-        "" => sentence,
-        tail => format!("{tail}\n({sentence})"),
-    };
+    let message = if tail.is_empty() { sentence } else { tail };
     event.failure(Failure::new(message).code(code))
 }
 

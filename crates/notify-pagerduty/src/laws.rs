@@ -45,8 +45,8 @@ fn opening<T>(failure: &str, lower: impl Fn(&Delivery<'_>) -> T) -> T {
 }
 
 /// What the summary may say after the headline.
-fn first_line(failure: &str) -> Option<String> {
-    let mut lines = failure.split('\n').map(one_line);
+fn last_line(failure: &str) -> Option<String> {
+    let mut lines = failure.split('\n').rev().map(one_line);
     lines.find(|line| !line.is_empty())
 }
 
@@ -126,7 +126,7 @@ proptest! {
         let summary = body["payload"]["summary"].as_str().unwrap();
         prop_assert!((1..=1_024).contains(&summary.encode_utf16().count()));
         prop_assert_eq!(summary, one_line(summary));
-        let said = first_line(&failure).filter(|said| !message.headline.contains(said.as_str()));
+        let said = last_line(&failure).filter(|said| !message.headline.contains(said.as_str()));
         let full = match (message.headline.as_str(), said) {
             ("", None) => "A workflow ended".to_owned(),
             ("", Some(said)) => said,

@@ -71,14 +71,15 @@ fn trigger(delivery: &Delivery<'_>, message: &Message) -> Value {
     })
 }
 
-/// Gives the headline and, where it says more, the first line of what failed.
+/// Gives the headline and, where it says more, the last line of what failed: where output ends
+/// is where a program says why it stopped.
 fn summary(delivery: &Delivery<'_>, message: &Message) -> String {
     let headline = &message.headline;
     let units = |text: &str| text.chars().map(char::len_utf16).sum();
     let empty = |letter: char| letter.is_whitespace() || letter.is_control();
     let failure = delivery.event.failure.as_ref();
     let said = failure
-        .and_then(|failure| failure.message.trim_start_matches(empty).lines().next())
+        .and_then(|failure| failure.message.trim_end_matches(empty).lines().next_back())
         .map(|line| one_line(&shorten(line, MAX_SUMMARY, units)))
         .filter(|said| !headline.contains(said.as_str()));
     let summary = match said {
@@ -300,7 +301,11 @@ mod tests {
             .block(Block::Code("\nrow 4\n  column 2\n".to_owned()))
             .action("Open run", "https://example.com/run/17")
             .action("Script", "javascript:alert(1)");
-        let body = check(&plain_notification(), "\nrow 4: no number\nmore", &message);
+        let body = check(
+            &plain_notification(),
+            "loading\nrow 4: no number\n",
+            &message,
+        );
         let expected = json!({
             "event_action": "trigger",
             "dedup_key": "k",
