@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{Bench, notify, text};
+use crate::bench::{Bench, notify, root, text};
 
 /// Each wrong definition with what its message must name: the code, the place, the words.
 const WRONG: &[(&str, &str, &[&str])] = &[
@@ -221,6 +221,26 @@ fn without_a_configuration_the_way_on_is_named() {
         text(&output.stderr)
     );
     assert!(!folder.path().join("ran").exists());
+}
+
+#[test]
+fn what_the_readme_declares_is_accepted() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let [whole, part] = blocks.as_slice() else {
+        panic!("the README has {} definitions", blocks.len());
+    };
+    let part = format!("workflow: nightly-etl\nnotifications:\n  - phases: failed\n{part}");
+    let bench = Bench::start();
+    for definition in [*whole, &part] {
+        fs::write(bench.path("readme.yaml"), definition).unwrap();
+        let output = bench.notify(&["check", "readme.yaml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
 }
 
 #[test]
