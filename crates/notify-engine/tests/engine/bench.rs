@@ -1,0 +1,315 @@
+//! One outbox file, a clock that is moved by hand, and a provider that does as it is told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use notify_core::{
+    Account, AccountId, Accounts, Capabilities, Clock, Config, Continuity, Delivery,
+    DeliveryContext, Execution, Failure, Malformed, Message, Notification, NotificationKind,
+    NotificationOptions, Outcome, Payload, Phases, Prepared, Problem, Problems, Provider,
+    ProviderDescriptor, Receipt, Recipient, Registry, SecretError, SecretRef, SecretSource,
+    Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow, WorkflowEnded, WorkflowName,
+};
+use notify_engine::{Engine, Settings};
+use notify_outbox::{DeliveryRecord, DeliveryState, Status};
+use notify_outbox_sqlite::SqliteOutbox;
+use serde::{Deserialize, Serialize};
+
+/// What the next attempts to one recipient do.
+#[derive(Clone, Debug)]
+pub(crate) enum Script {
+    Give(Outcome),
+    Panic,
+    Hang,
+}
+
+/// Everything that reached the vendor: recipient, delivery, what it was about.
+#[derive(Debug, Default)]
+pub(crate) struct Vendor {
+    pub(crate) scripts: BTreeMap<String, VecDeque<Script>>,
+    pub(crate) seen: Vec<(String, String, String)>,
+}
+
+/// Tests run side by side in one process, so each has a vendor of its own, found by account name.
+pub(crate) fn vendors() -> &'static Mutex<BTreeMap<String, Arc<Mutex<Vendor>>>> {
+    static VENDORS: OnceLock<Mutex<BTreeMap<String, Arc<Mutex<Vendor>>>>> = OnceLock::new();
+    VENDORS.get_or_init(Mutex::default)
+}
+
+pub(crate) fn vendor(account: &str) -> Arc<Mutex<Vendor>> {
+    let mut vendors = vendors().lock().unwrap();
+    Arc::clone(vendors.entry(account.to_owned()).or_default())
+}
+
+pub(crate) struct Fake;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FakeOptions {}
+
+impl NotificationOptions for FakeOptions {}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topic(pub(crate) String);
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Topic {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<&str> for Topic {
+    type Error = Malformed;
+
+    fn try_from(text: &str) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
+impl NotificationKind for Fake {
+    const KIND: &'static str = "fake";
+    type Options = FakeOptions;
+    type Recipient = Topic;
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FakeConfig {
+    #[serde(default)]
+    closes: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeAccount {
+    id: AccountId,
+    closes: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeTransport(Arc<Mutex<Vendor>>);
+
+impl Provider for Fake {
+    type Kind = Self;
+    type Config = FakeConfig;
+    const SUMMARY: &'static str = "does as it is told";
+
+    fn account(id: AccountId, config: FakeConfig) -> Result<Arc<dyn Account>, Problems> {
+        let closes = config.closes;
+        Ok(Arc::new(FakeAccount { id, closes }))
+    }
+}
+
+impl Account for FakeAccount {
+    fn capabilities(&self) -> Capabilities {
+        if self.closes {
+            Capabilities::none().closes()
+        } else {
+            Capabilities::none()
+        }
+    }
+
+    fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
+        let target = Target::lane(to.as_str());
+        Ok(if self.closes {
+            target.conversation(Continuity::Workflow)
+        } else {
+            target
+        })
+    }
+
+    fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
+        Payload::json(&format!("{} {}", delivery.action.name(), message.headline))
+    }
+
+    fn secrets(&self) -> Vec<&SecretRef> {
+        Vec::new()
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn connect(&self, _: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
+        Ok(Arc::new(FakeTransport(vendor(self.id.name.as_str()))))
+    }
+}
+
+#[async_trait]
+impl Transport for FakeTransport {
+    async fn deliver(&self, _: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome> {
+        let prepared = &batch[0];
+        let script = {
+            let mut vendor = self.0.lock().unwrap();
+            let to = prepared.recipient.to_string();
+            let body: String = serde_json::from_slice(&prepared.payload.body).unwrap();
+            vendor
+                .seen
+                .push((to.clone(), prepared.id.to_string(), body));
+            vendor.scripts.get_mut(&to).and_then(VecDeque::pop_front)
+        };
+        match script {
+            None => vec![Outcome::Delivered(Receipt::new("ok"))],
+            Some(Script::Give(outcome)) => vec![outcome],
+            Some(Script::Panic) => panic!("the provider is broken"),
+            Some(Script::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
+        let (reference, why) = (reference.clone(), "there are none".to_owned());
+        Err(SecretError { reference, why })
+    }
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub(crate) struct HandClock(Mutex<Timestamp>);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// One outbox file and one vendor; engines come and go.
+pub(crate) struct Bench {
+    pub(crate) account: String,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) workflow: &'static str,
+    pub(crate) closes: bool,
+    pub(crate) notifications: Vec<Notification>,
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::of([ProviderDescriptor::of::<Fake>("fake-provider")]).unwrap()
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(1_000_000_000_000_000 + second * 1_000_000)
+}
+
+pub(crate) fn told(phases: impl Into<Phases>, topics: &[&str]) -> Notification {
+    let (first, more) = topics.split_first().unwrap();
+    let spec = Fake::on(phases).to(Topic((*first).to_owned()));
+    more.iter()
+        .fold(spec, |spec, topic| spec.and(*topic).unwrap())
+        .into()
+}
+
+impl Bench {
+    pub(crate) fn new(account: &str, notifications: Vec<Notification>) -> Self {
+        Self {
+            account: account.to_owned(),
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::new(HandClock(Mutex::new(at(1000)))),
+            workflow: "etl",
+            closes: false,
+            notifications,
+        }
+    }
+
+    pub(crate) fn closing(account: &str, notifications: Vec<Notification>) -> Self {
+        Self {
+            closes: true,
+            ..Self::new(account, notifications)
+        }
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("notify.db")
+    }
+
+    pub(crate) fn outbox(&self) -> SqliteOutbox {
+        SqliteOutbox::open(&self.path(), Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
+    }
+
+    pub(crate) async fn engine(&self) -> Engine {
+        let registry = registry();
+        let section = serde_json::json!({"fake": {&self.account: {"closes": self.closes}}});
+        let accounts = Accounts::load(&registry, &section).unwrap();
+        let workflow = self.notifications.iter().fold(
+            Workflow::new(self.workflow).unwrap(),
+            |workflow, notification| workflow.notify(notification.clone()),
+        );
+        let config = Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap();
+        Engine::builder(registry)
+            .config(config)
+            .outbox(self.outbox())
+            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+            .settings(Settings::default())
+            .start()
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn script(&self, topic: &str, script: Script) {
+        let vendor = vendor(&self.account);
+        let mut vendor = vendor.lock().unwrap();
+        vendor
+            .scripts
+            .entry(topic.to_owned())
+            .or_default()
+            .push_back(script);
+    }
+
+    /// What reached the vendor, without the ids.
+    pub(crate) fn seen(&self) -> Vec<(String, String)> {
+        let vendor = vendor(&self.account);
+        let seen = &vendor.lock().unwrap().seen;
+        seen.iter()
+            .map(|(to, _, body)| (to.clone(), body.clone()))
+            .collect()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let vendor = vendor(&self.account);
+        let seen = &vendor.lock().unwrap().seen;
+        seen.iter().map(|(_, id, _)| id.clone()).collect()
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = now.after(time);
+    }
+}
+
+pub(crate) fn ended(run: &str, phase: TerminalPhase, second: i64) -> WorkflowEnded {
+    let execution = Execution::new("p", "d", run).unwrap();
+    WorkflowEnded::new(WorkflowName::new("etl").unwrap(), execution, phase)
+        .ended_at(at(second))
+        .failure(Failure::new("it broke"))
+}
+
+pub(crate) async fn drain(engine: &Engine) -> Status {
+    engine.drain(Duration::ZERO).await.unwrap()
+}
+
+pub(crate) async fn states(engine: &Engine) -> Vec<(String, DeliveryState)> {
+    let records = engine.deliveries(None, 1000).await.unwrap();
+    records
+        .iter()
+        .map(|record| (record.recipient.to_string(), record.state))
+        .collect()
+}
+
+pub(crate) async fn only(engine: &Engine) -> DeliveryRecord {
+    let mut records = engine.deliveries(None, 2).await.unwrap();
+    assert_eq!(records.len(), 1, "{records:?}");
+    records.remove(0)
+}
