@@ -7,6 +7,7 @@ use crate::account::Accounts;
 use crate::name::WorkflowName;
 use crate::notification::Notification;
 use crate::problem::{Code, Path, Problem, Problems};
+use crate::rule::Rule;
 use crate::secret::{SecretSource, Secrets};
 use crate::workflow::Workflow;
 
@@ -14,6 +15,7 @@ use crate::workflow::Workflow;
 #[derive(Clone, Debug)]
 pub struct Config {
     workflows: BTreeMap<WorkflowName, Workflow>,
+    rules: Vec<Rule>,
     accounts: Accounts,
     secrets: Arc<dyn SecretSource>,
 }
@@ -50,9 +52,33 @@ impl Config {
         }
         problems.or_value(Self {
             workflows: by_name,
+            rules: Vec::new(),
             accounts,
             secrets,
         })
+    }
+
+    /// Adds rules, in the order in which they are asked.
+    ///
+    /// # Errors
+    ///
+    /// When a rule's notification has no account that reaches its recipients: everything that does
+    /// not fit, with paths that begin with the rule's index.
+    pub fn with_rules(mut self, rules: Vec<Rule>) -> Result<Self, Problems> {
+        let mut problems = Problems::none();
+        for (index, rule) in rules.iter().enumerate() {
+            for notification in rule.notifications() {
+                let place = Path::root().then(index).then(notification.kind().as_str());
+                problems.absorb(&place, check(&self.accounts, notification));
+            }
+        }
+        self.rules.extend(rules);
+        problems.or_value(self)
+    }
+
+    /// Returns the rules in their declared order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Returns the definition of a workflow.

@@ -19,7 +19,7 @@ use crate::notification::Notification;
 use crate::phase::TerminalPhase;
 use crate::time::Timestamp;
 
-pub use self::bounds::{MAX_MESSAGE, MAX_OUTPUTS};
+pub use self::bounds::{MAX_LABELS, MAX_MESSAGE, MAX_OUTPUTS, MAX_TASKS, MAX_TEXT, MAX_URL};
 
 /// Facts about one execution that reached a terminal phase.
 ///
@@ -39,7 +39,7 @@ pub use self::bounds::{MAX_MESSAGE, MAX_OUTPUTS};
 pub struct WorkflowEnded {
     /// The workflow that was run.
     pub workflow: WorkflowName,
-    /// The version of the workflow's definition.
+    /// The version of the workflow's definition; on the wire at most [`MAX_TEXT`] bytes.
     pub version: Option<String>,
     /// The run that ended.
     pub execution: Execution,
@@ -51,15 +51,15 @@ pub struct WorkflowEnded {
     pub ended_at: Option<Timestamp>,
     /// What went wrong.
     pub failure: Option<Failure>,
-    /// Who or what started the run.
+    /// Who or what started the run; on the wire at most [`MAX_TEXT`] bytes.
     pub principal: Option<String>,
-    /// Where a person can look at the run.
+    /// Where a person can look at the run; left out on the wire beyond [`MAX_URL`] bytes.
     pub url: Option<String>,
-    /// Free labels.
+    /// Free labels; on the wire at most [`MAX_LABELS`] of at most [`MAX_TEXT`] bytes.
     pub labels: BTreeMap<String, String>,
     /// What the workflow gave back; on the wire at most [`MAX_OUTPUTS`] bytes of JSON.
     pub outputs: BTreeMap<String, Value>,
-    /// The tasks that ended, each with its own phase.
+    /// The tasks that ended, each with its own phase; on the wire at most [`MAX_TASKS`].
     pub tasks: Vec<TaskEnded>,
     /// Notifications of this one run, instead of those of the workflow's definition.
     ///

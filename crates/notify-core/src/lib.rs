@@ -16,6 +16,7 @@ pub mod phase;
 pub mod problem;
 pub mod provider;
 pub mod registry;
+pub mod rule;
 pub mod secret;
 pub mod slack;
 pub mod time;
@@ -34,17 +35,18 @@ pub use crate::event::{Failure, FailureKind, RunState, TaskEnded, WorkflowEnded}
 pub use crate::execution::Execution;
 pub use crate::name::{AccountName, Kind, WorkflowName};
 pub use crate::notification::{
-    Draft, Notification, NotificationKind, NotificationOptions, Options, Recipient, Spec,
+    Draft, IfUnknown, Notification, NotificationKind, NotificationOptions, Options, Recipient, Spec,
 };
 pub use crate::outcome::{Cause, Outcome, Reason, Receipt, Scope};
 pub use crate::pagerduty::{PagerDuty, PagerDutyService};
 pub use crate::phase::{Phases, TerminalPhase};
 pub use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Weight};
 pub use crate::provider::{
-    Account, Action, Capabilities, Continuity, Delivery, DeliveryContext, DeliveryId, Payload,
-    Prepared, Provider, Target, Transport,
+    Account, Action, Capabilities, Continuity, Delivery, DeliveryContext, DeliveryId, Limits,
+    Payload, Prepared, Provider, Rate, Reconciled, Target, Transport,
 };
 pub use crate::registry::{ProviderDescriptor, Registry, RegistryError};
+pub use crate::rule::Rule;
 pub use crate::secret::{SecretError, SecretRef, SecretSource, Secrets};
 pub use crate::slack::{Slack, SlackRecipient};
 pub use crate::time::{Clock, SystemClock, Timestamp};

@@ -147,7 +147,14 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         .and_then(|rest| rest.split_once(", expected "))
     {
         let found = at(root, &path);
-        let message = format!("expected {expected}, not {}", found.map_or("that", name_of));
+        let expected = in_words(expected);
+        let number = expected.starts_with("a whole number") && found.is_some_and(Value::is_number);
+        let found_as = if number {
+            "this one"
+        } else {
+            found.map_or("that", name_of)
+        };
+        let message = format!("expected {expected}, not {found_as}");
         let why = match found {
             Some(Value::String(_)) => Malformed::new(message).sensitive(),
             _ => Malformed::new(message),
@@ -264,6 +271,22 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// Says what serde expects as its author would; what has words of its own keeps them.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "a nonzero u32" => "a whole number from 1 on",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" => "a text",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "a map",
+        other => other,
+    }
+}
+
 /// Names a value's type as its author would.
 pub(crate) fn name_of(value: &Value) -> &'static str {
     match value {
@@ -297,7 +320,10 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_type_is_not_quoted() {
         let problems = typed::<Vec<u32>>(&json!([1, "hunter2"])).unwrap_err();
-        assert_eq!(problems.to_string(), "[1]: expected u32, not a text");
+        assert_eq!(
+            problems.to_string(),
+            "[1]: expected a whole number from 0 on, not a text"
+        );
     }
 
     #[test]

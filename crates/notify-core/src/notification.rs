@@ -10,8 +10,8 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::condition::Condition;
@@ -40,6 +40,18 @@ pub trait NotificationKind: 'static {
             kind: PhantomData,
         }
     }
+}
+
+/// What is done with a delivery when nobody knows whether it arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IfUnknown {
+    /// It is sent again, with the vendor's idempotency aid where there is one: rather twice than
+    /// not at all.
+    #[default]
+    Resend,
+    /// It is held until somebody replays or drops it: rather not at all than twice.
+    Hold,
 }
 
 /// The typed options of a kind. The wire form refuses unknown keys.
@@ -86,6 +98,7 @@ impl<K: NotificationKind> Draft<K> {
         Spec {
             phases: self.phases,
             when: None,
+            if_unknown: IfUnknown::Resend,
             account: None,
             recipients: vec![first.into()],
             template: None,
@@ -99,6 +112,7 @@ impl<K: NotificationKind> Draft<K> {
 pub struct Spec<K: NotificationKind> {
     phases: Phases,
     when: Option<Condition>,
+    if_unknown: IfUnknown,
     account: Option<AccountName>,
     recipients: Vec<K::Recipient>,
     template: Option<Arc<str>>,
@@ -123,6 +137,13 @@ impl<K: NotificationKind> Spec<K> {
     #[must_use]
     pub fn when(mut self, condition: Condition) -> Self {
         self.when = Some(condition);
+        self
+    }
+
+    /// Says what is done when nobody knows whether a delivery arrived.
+    #[must_use]
+    pub fn if_unknown(mut self, choice: IfUnknown) -> Self {
+        self.if_unknown = choice;
         self
     }
 
@@ -155,6 +176,7 @@ impl<K: NotificationKind> From<Spec<K>> for Notification {
         Self {
             phases: spec.phases,
             when: spec.when,
+            if_unknown: spec.if_unknown,
             kind: Kind::from_static(K::KIND),
             account: spec.account,
             recipients: spec.recipients.iter().map(Recipient::of).collect(),
@@ -209,6 +231,7 @@ impl Debug for Recipient {
 pub struct Notification {
     pub(crate) phases: Phases,
     pub(crate) when: Option<Condition>,
+    pub(crate) if_unknown: IfUnknown,
     pub(crate) kind: Kind,
     pub(crate) account: Option<AccountName>,
     pub(crate) recipients: Vec<Recipient>,
@@ -227,6 +250,11 @@ impl Notification {
     /// Returns the condition, where there is one.
     pub fn when(&self) -> Option<&Condition> {
         self.when.as_ref()
+    }
+
+    /// Says what is done when nobody knows whether a delivery arrived.
+    pub fn if_unknown(&self) -> IfUnknown {
+        self.if_unknown
     }
 
     /// Returns the kind.
@@ -289,6 +317,9 @@ impl Notification {
         value.insert("phases".to_owned(), json!(phases));
         if let Some(when) = &self.when {
             value.insert("when".to_owned(), json!(when));
+        }
+        if self.if_unknown != IfUnknown::default() {
+            value.insert("if_unknown".to_owned(), json!(self.if_unknown));
         }
         value.insert(self.kind.to_string(), Value::Object(body));
         Value::Object(value)

@@ -66,6 +66,14 @@ codes! {
     REPEATED = 21;
     /// A template says something that it cannot say.
     TEMPLATE = 22;
+    /// A template that is not there is used.
+    UNKNOWN_TEMPLATE = 23;
+    /// A variable in a text is not set, or it is not written as one.
+    VARIABLE = 24;
+    /// A pattern of file names matches no file.
+    NO_MATCH = 25;
+    /// A file with a secret can be read by others than its owner.
+    LOOSE_SECRET = 26;
 }
 
 impl fmt::Display for Code {
@@ -425,9 +433,12 @@ pub fn chain(err: &dyn std::error::Error) -> String {
 ///
 /// At most a third of the letters may differ: a far-fetched guess misleads more than none.
 pub fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let bound = (text.chars().count() / 3).max(1);
+    let length = text.chars().count();
+    let bound = (length / 3).max(1);
     known
         .into_iter()
+        // A text of a megabyte is compared with nothing.
+        .filter(|name| name.chars().count().abs_diff(length) <= bound)
         .map(|name| (edits(text, name), name))
         .filter(|(distance, _)| *distance <= bound)
         .min()

@@ -10,6 +10,7 @@
 //! | deliver | one attempt | retry, sleep, log secrets |
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::account::AccountId;
 use crate::content::Message;
 use crate::event::WorkflowEnded;
 use crate::notification::{Notification, NotificationKind, Recipient};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Receipt};
 use crate::problem::{Malformed, Problem, Problems};
 use crate::secret::{SecretRef, Secrets};
 use crate::time::{Clock, Timestamp};
@@ -63,6 +64,11 @@ pub trait Account: fmt::Debug + Send + Sync {
     /// Lowers a message to the vendor's form, within the vendor's limits, without secrets.
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload;
 
+    /// Says how fast the vendor takes deliveries, as data; nobody waits in here.
+    fn limits(&self) -> Limits {
+        Limits::none()
+    }
+
     /// Returns how long one attempt may take; after that its outcome is unknown.
     fn deadline(&self) -> Duration;
 
@@ -84,6 +90,25 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// The future may be dropped at any point; nothing may run on after that.
     async fn deliver(&self, cx: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome>;
+
+    /// Asks the vendor what came of an earlier attempt whose outcome is unknown.
+    ///
+    /// Called before such a delivery is sent again, where the account
+    /// [`reconciles`](Capabilities::reconciles); under the same rules as [`deliver`](Self::deliver).
+    async fn reconcile(&self, _cx: &DeliveryContext<'_>, _delivery: &Prepared) -> Reconciled {
+        Reconciled::Unknown
+    }
+}
+
+/// What the vendor knows of a delivery whose outcome was unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reconciled {
+    /// It arrived.
+    Delivered(Receipt),
+    /// It did not arrive.
+    NotDelivered,
+    /// The vendor cannot say.
+    Unknown,
 }
 
 /// What an account can do, as data.
@@ -92,12 +117,17 @@ pub trait Transport: fmt::Debug + Send + Sync {
 pub struct Capabilities {
     /// What was opened can be closed: an incident.
     pub closes: bool,
+    /// The vendor can say whether an earlier attempt arrived.
+    pub reconciles: bool,
 }
 
 impl Capabilities {
     /// Returns the capabilities of an account that sends and does no more.
     pub const fn none() -> Self {
-        Self { closes: false }
+        Self {
+            closes: false,
+            reconciles: false,
+        }
     }
 
     /// Adds that what was opened can be closed.
@@ -105,6 +135,77 @@ impl Capabilities {
     pub const fn closes(mut self) -> Self {
         self.closes = true;
         self
+    }
+
+    /// Adds that the vendor can say whether an earlier attempt arrived.
+    #[must_use]
+    pub const fn reconciles(mut self) -> Self {
+        self.reconciles = true;
+        self
+    }
+}
+
+/// How fast a vendor takes deliveries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// For each lane; `None` where the vendor names no limit.
+    pub lane: Option<Rate>,
+}
+
+impl Limits {
+    /// Returns the limits of a vendor that names none.
+    pub const fn none() -> Self {
+        Self { lane: None }
+    }
+
+    /// Limits each lane.
+    #[must_use]
+    pub const fn lane(mut self, rate: Rate) -> Self {
+        self.lane = Some(rate);
+        self
+    }
+}
+
+/// A steady rate with room for a burst: the generic cell rate algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The time between two deliveries when they come steadily.
+    pub every: Duration,
+    /// How many may go at once after a rest; at least one.
+    pub burst: NonZeroU32,
+}
+
+impl Rate {
+    /// States a rate; a burst of zero counts as one.
+    pub const fn new(every: Duration, burst: u32) -> Self {
+        let burst = match NonZeroU32::new(burst) {
+            Some(burst) => burst,
+            None => NonZeroU32::MIN,
+        };
+        Self { every, burst }
+    }
+
+    /// Returns how far ahead of the steady rate a burst may run.
+    fn tolerance(self) -> Duration {
+        self.every.saturating_mul(self.burst.get() - 1)
+    }
+
+    /// Returns how many deliveries may go now, if the next one may go at `next`.
+    pub fn allowed(self, next: Timestamp, now: Timestamp) -> u32 {
+        if now < next {
+            return 0;
+        }
+        let every = self.every.as_micros().max(1);
+        let more = now.since(next).min(self.tolerance()).as_micros() / every;
+        u32::try_from(more).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Returns when the next delivery may go, after `sent` of them went now.
+    pub fn next(self, next: Timestamp, now: Timestamp, sent: u32) -> Timestamp {
+        // A rest earns the burst and no more.
+        let rested = now.before(self.tolerance());
+        next.max(rested).after(self.every.saturating_mul(sent))
     }
 }
 
@@ -317,5 +418,44 @@ impl<'a> DeliveryContext<'a> {
     /// Describes an attempt.
     pub fn new(attempt: u32, clock: &'a dyn Clock) -> Self {
         Self { attempt, clock }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_lets_a_burst_through_and_then_one_at_a_time() {
+        let second = Duration::from_secs(1);
+        let rate = Rate::new(second, 3);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let (mut next, mut gone) = (at(0), Vec::new());
+        for second in [100, 100, 101, 102, 105, 200] {
+            let allowed = rate.allowed(next, at(second));
+            next = rate.next(next, at(second), allowed);
+            gone.push(allowed);
+        }
+        assert_eq!(gone, [3, 0, 1, 1, 3, 3]);
+        assert_eq!(rate.allowed(next, at(200)), 0);
+        assert_eq!(next, at(201));
+    }
+
+    #[test]
+    fn whatever_is_asked_a_rate_is_kept() {
+        let rate = Rate::new(Duration::from_millis(500), 4);
+        let (mut next, mut gone) = (Timestamp::from_micros(0), 0);
+        for tenth in 0..600 {
+            let now = Timestamp::from_micros(1_000_000_000 + tenth * 100_000);
+            let sent = rate
+                .allowed(next, now)
+                .min(1 + u32::try_from(tenth % 3).unwrap());
+            if sent > 0 {
+                next = rate.next(next, now, sent);
+            }
+            gone += sent;
+        }
+        // Two each second for a minute, and the burst.
+        assert!((120..=124).contains(&gone), "{gone}");
     }
 }

@@ -157,7 +157,7 @@ pub enum RegistryError {
 }
 
 /// Keys of a notification that are no kind.
-pub(crate) const RESERVED: [&str; 3] = ["phases", "when", "on"];
+pub(crate) const RESERVED: [&str; 4] = ["phases", "when", "if_unknown", "on"];
 
 /// The kinds whose specs are in this crate and the crates that deliver them; the cargo feature of the
 /// facade and of the program that adds one is named like the kind.

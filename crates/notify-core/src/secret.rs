@@ -7,19 +7,23 @@
 //! ```
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use secrecy::{ExposeSecret, SecretString};
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::problem::Malformed;
+use crate::text::shown;
+use crate::time::Span;
 
 /// Where a secret is: never the secret itself.
 ///
-/// In files: `{ env = "SLACK_TOKEN" }` or `{ file = "/run/secrets/slack" }`.
+/// In files: `{ env = "SLACK_TOKEN" }`, `{ file = "/run/secrets/slack" }` or
+/// `{ command = ["pass", "show", "slack"] }`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SecretRef {
@@ -27,6 +31,47 @@ pub enum SecretRef {
     Env(String),
     /// A file; one line break at its end is not part of the secret.
     File(PathBuf),
+    /// What a command prints; one line break at its end is not part of the secret.
+    Command(SecretCommand),
+}
+
+/// A command that prints a secret. No shell reads it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct SecretCommand {
+    /// The program.
+    pub program: String,
+    /// What it is given.
+    pub arguments: Vec<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl SecretCommand {
+    /// How long a command may take where nothing is said.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The longest that can be said.
+    pub const LONGEST: Duration = Duration::from_mins(1);
+
+    /// Names a program and what it is given.
+    pub fn new(
+        program: impl Into<String>,
+        arguments: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            timeout: Self::TIMEOUT,
+        }
+    }
+
+    /// Says how long it may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
 }
 
 impl fmt::Display for SecretRef {
@@ -34,6 +79,8 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "environment variable `{name}`"),
             Self::File(path) => write!(f, "file `{}`", path.display()),
+            // The arguments stay out of messages: one of them may be a password after all.
+            Self::Command(command) => write!(f, "command `{}`", shown(&command.program)),
         }
     }
 }
@@ -87,10 +134,14 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
     type Value = SecretRef;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a reference to a secret: `{ env = \"NAME\" }` or `{ file = \"/path\" }`")
+        f.write_str("a reference to a secret: `{ env = \"NAME\" }`, `{ file = \"/path\" }` or `{ command = [\"PROGRAM\"] }`")
     }
 
     fn visit_str<E: de::Error>(self, _: &str) -> Result<SecretRef, E> {
+        Err(E::custom(inline_secret().in_serde()))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<SecretRef, E> {
         Err(E::custom(inline_secret().in_serde()))
     }
 
@@ -106,33 +157,83 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
         Err(E::custom(inline_secret().in_serde()))
     }
 
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<SecretRef, A::Error> {
+        Err(de::Error::custom(unclear(NO_REFERENCE).in_serde()))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
-        let unclear = || {
-            de::Error::custom(
-                Malformed::new("not a reference to a secret")
-                    .help("write `{ env = \"NAME\" }` or `{ file = \"/path\" }`")
-                    .sensitive()
-                    .in_serde(),
-            )
-        };
-        let mut found = None;
-        while let Some(key) = map.next_key::<String>()? {
-            let value: serde_json::Value = map.next_value()?;
-            let reference = match (key.as_str(), value) {
-                ("env", serde_json::Value::String(name)) if is_variable(&name) => {
-                    SecretRef::Env(name)
-                }
-                ("file", serde_json::Value::String(path)) if !path.is_empty() => {
-                    SecretRef::File(PathBuf::from(path))
-                }
-                _ => return Err(unclear()),
-            };
-            if found.replace(reference).is_some() {
-                return Err(unclear());
+        let mut keys = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, serde_json::Value>()? {
+            if keys.insert(key, value).is_some() {
+                return Err(de::Error::custom(unclear(NO_REFERENCE).in_serde()));
             }
         }
-        found.ok_or_else(unclear)
+        reference(keys).map_err(|why| de::Error::custom(why.in_serde()))
     }
+}
+
+const NO_REFERENCE: &str = "not a reference to a secret";
+
+/// States what is wrong with a reference, and never what it holds.
+fn unclear(what: &str) -> Malformed {
+    Malformed::new(what)
+        .help("write `{ env = \"NAME\" }`, `{ file = \"/path\" }` or `{ command = [\"PROGRAM\", \"ARGUMENT\"] }`")
+        .sensitive()
+}
+
+fn reference(mut keys: BTreeMap<String, serde_json::Value>) -> Result<SecretRef, Malformed> {
+    use serde_json::Value::{Array, String as Text};
+    let timeout = keys.remove("timeout");
+    let count = keys.len();
+    let found = match (keys.pop_first(), count) {
+        (Some((key, value)), 1) => match (key.as_str(), value) {
+            ("env", Text(name)) if is_variable(&name) => Ok(SecretRef::Env(name)),
+            ("env", _) => Err(unclear("not the name of an environment variable")),
+            ("file", Text(path)) if is_argument(&path) => Ok(SecretRef::File(path.into())),
+            ("file", _) => Err(unclear("not the path of a file")),
+            ("command", Array(words)) => command(words).map(SecretRef::Command),
+            ("command", _) => Err(unclear("a command is a list, which no shell reads")),
+            _ => Err(unclear(NO_REFERENCE)),
+        },
+        (Some(_), _) => Err(unclear("a secret is in one place: this names several")),
+        (None, _) => Err(unclear(NO_REFERENCE)),
+    }?;
+    match (found, timeout) {
+        (found, None) => Ok(found),
+        (SecretRef::Command(command), Some(Text(text))) => {
+            let bounds = Duration::from_millis(100)..=SecretCommand::LONGEST;
+            match text.parse::<Span>() {
+                Ok(Span(timeout)) if bounds.contains(&timeout) => {
+                    Ok(SecretRef::Command(command.timeout(timeout)))
+                }
+                _ => Err(Malformed::new("no time limit for a command")
+                    .help("write `timeout = \"5s\"`, at most `1m`")),
+            }
+        }
+        (SecretRef::Command(_), Some(_)) => Err(Malformed::new("no time limit for a command")
+            .help("write `timeout = \"5s\"`, at most `1m`")),
+        _ => Err(Malformed::new("only a command has a `timeout`").help("remove `timeout`")),
+    }
+}
+
+fn command(words: Vec<serde_json::Value>) -> Result<SecretCommand, Malformed> {
+    let text = |word: serde_json::Value| match word {
+        serde_json::Value::String(text) if !text.contains('\0') => Some(text),
+        _ => None,
+    };
+    let words: Option<Vec<String>> = words.into_iter().map(text).collect();
+    let mut words = words
+        .ok_or_else(|| unclear("the words of a command are texts"))?
+        .into_iter();
+    match words.next() {
+        Some(program) if !program.is_empty() => Ok(SecretCommand::new(program, words)),
+        _ => Err(unclear("the command names no program")),
+    }
+}
+
+/// Tells whether a text can be given to the system as a path.
+fn is_argument(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
 }
 
 /// Tells whether a text names an environment variable; a pasted token mostly does not.
@@ -144,6 +245,9 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Reads secrets where they are. The engine calls it when it connects an account.
+///
+/// A call waits for files and for commands: for a command up to its
+/// [`timeout`](SecretCommand::timeout), and no longer.
 pub trait SecretSource: fmt::Debug + Send + Sync {
     /// Reads one secret.
     fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError>;
@@ -164,13 +268,16 @@ pub struct SecretError {
 pub struct Secrets(BTreeMap<SecretRef, Result<SecretString, SecretError>>);
 
 impl Secrets {
-    /// Reads these secrets.
+    /// Reads these secrets, one after the other and each once.
+    ///
+    /// It waits: in the worst case for the sum of the timeouts of those that commands print.
     pub fn resolve<'a>(
         references: impl IntoIterator<Item = &'a SecretRef>,
         source: &dyn SecretSource,
     ) -> Self {
         let resolve = |reference: &SecretRef| (reference.clone(), source.resolve(reference));
-        Self(references.into_iter().map(resolve).collect())
+        let each_once: BTreeSet<&SecretRef> = references.into_iter().collect();
+        Self(each_once.into_iter().map(resolve).collect())
     }
 
     /// Returns the secret behind a reference.
@@ -229,7 +336,7 @@ mod tests {
             match reference {
                 SecretRef::Env(name) if name == "SHORT" => Ok("abc".into()),
                 SecretRef::Env(name) => Ok(format!("s3cret-{name}").into()),
-                SecretRef::File(_) => Ok("s3cret".into()),
+                _ => Ok("s3cret".into()),
             }
         }
     }
@@ -243,6 +350,14 @@ mod tests {
             r#"{"value":"xoxb-hunter2"}"#,
             r#"{"env":"A","file":"hunter2"}"#,
             r#"["xoxb-hunter2"]"#,
+            r#"{"command":"xoxb-hunter2"}"#,
+            r#"{"command":["xoxb-hunter2",3]}"#,
+            r#"{"command":["xoxb-hunter2"],"timeout":"hunter2"}"#,
+            r#"{"command":["xoxb-hunter2"],"timeout":7}"#,
+            r#"{"file":"hunter2","timeout":"5s"}"#,
+            r#"{"env":7}"#,
+            "true",
+            "null",
             "{}",
         ];
         for text in wrong {
@@ -253,6 +368,32 @@ mod tests {
                 !err.contains("hunter2") && !err.contains("12345678"),
                 "{err}"
             );
+        }
+    }
+
+    #[test]
+    fn a_command_is_a_list_with_a_time_limit() {
+        let read = |text| serde_json::from_str::<SecretRef>(text);
+        let pass = SecretCommand::new("pass", ["show", "slack"]);
+        assert_eq!(pass.timeout, Duration::from_secs(10));
+        assert_eq!(
+            read(r#"{"command":["pass","show","slack"]}"#).unwrap(),
+            SecretRef::Command(pass.clone())
+        );
+        assert_eq!(
+            read(r#"{"command":["pass","show","slack"],"timeout":"5s"}"#).unwrap(),
+            SecretRef::Command(pass.timeout(Duration::from_secs(5)))
+        );
+        for bad in [
+            r#"{"command":[]}"#,
+            r#"{"command":[""]}"#,
+            r#"{"command":["a\u0000"]}"#,
+            r#"{"command":["a"],"timeout":"2m"}"#,
+            r#"{"command":["a"],"timeout":"0s"}"#,
+            r#"{"command":["a"],"env":"A"}"#,
+            r#"{"timeout":"5s"}"#,
+        ] {
+            read(bad).unwrap_err();
         }
     }
 

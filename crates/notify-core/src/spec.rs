@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::load::{self, Keys};
 use crate::name::{AccountName, Kind, WorkflowName};
-use crate::notification::{Notification, Options, Recipient};
+use crate::notification::{IfUnknown, Notification, Options, Recipient};
 use crate::phase::{PhaseError, Phases, TerminalPhase};
 use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
 use crate::registry::{ProviderDescriptor, RESERVED, Registry};
@@ -104,13 +104,18 @@ impl Registry {
             .take("when")
             .and_then(|when| problems.absorb(&root.then("when"), load::typed(when)));
 
+        let if_unknown = match keys.take("if_unknown") {
+            Some(choice) => problems.absorb(&root.then("if_unknown"), load::typed(choice)),
+            None => Some(IfUnknown::default()),
+        };
+
         let (kinds, others): (Vec<_>, Vec<_>) =
             keys.rest().partition(|(key, _)| self.get(key).is_some());
         let mut others = others.into_iter();
         let mut body = None;
         match kinds.as_slice() {
             [] => match others.next() {
-                Some((key, _)) if nearest(key, ["phases", "when"]).is_none() => {
+                Some((key, _)) if nearest(key, ["phases", "when", "if_unknown"]).is_none() => {
                     problems.push(self.unknown_kind(root.then(key), key));
                 }
                 misspelt => {
@@ -159,10 +164,11 @@ impl Registry {
                 .chain(self.kinds());
             problems.push(load::unknown_key(root.then(key), key, known));
         }
-        match (phases, body) {
-            (Some(phases), Some(body)) => problems.or_value(Notification {
+        match (phases, if_unknown, body) {
+            (Some(phases), Some(if_unknown), Some(body)) => problems.or_value(Notification {
                 phases,
                 when,
+                if_unknown,
                 kind: body.kind,
                 account: body.account,
                 recipients: body.recipients,

@@ -44,6 +44,13 @@ impl Timestamp {
         Self::from_micros(self.as_micros().saturating_add(micros))
     }
 
+    /// Returns the instant that comes this much earlier, or the first one there is.
+    #[must_use]
+    pub fn before(self, wait: Duration) -> Self {
+        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.as_micros().saturating_sub(micros))
+    }
+
     /// Formats the instant for people: `2026-11-20 23:57:46 UTC`.
     pub fn for_people(self) -> String {
         self.0.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()

@@ -1,32 +1,91 @@
 //! Accept: the event goes into the outbox, in one transaction, and nothing else happens.
 
-use notify_core::WorkflowEnded;
-use notify_outbox::{Accepted, EventId, NewEvent};
+use std::sync::Arc;
 
-use crate::engine::{EngineError, Shared};
+use notify_core::{Clock, SystemClock, WorkflowEnded};
+use notify_outbox::{Accepted, EventId, NewEvent, Outbox};
 
-pub(crate) async fn accept(
-    shared: &Shared,
-    mut event: WorkflowEnded,
-) -> Result<Accepted, EngineError> {
-    let now = shared.clock.now();
-    // Nothing ends in the future: a caller's clock that runs ahead would make later ends look old.
-    let ended_at = event.ended_at.map_or(now, |ended_at| ended_at.min(now));
-    event.ended_at = Some(ended_at);
-    let mut random = [0; 10];
-    shared.random.fill(&mut random);
-    let body = serde_json::to_string(&event.to_wire()).map_err(EngineError::Event)?;
-    let accepted = shared
-        .outbox
-        .accept(NewEvent {
-            id: EventId::new(now, random),
-            execution: event.execution,
-            workflow: event.workflow,
-            phase: event.phase,
-            ended_at,
-            body,
-        })
-        .await?;
-    shared.wake.notify_one();
-    Ok(accepted)
+use crate::engine::EngineError;
+use crate::random::{Random, SystemRandom};
+
+/// Writes events into an outbox and does no more: for a process that leaves delivery to another.
+///
+/// It needs no runtime, no configuration and no provider.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use notify_core::{Execution, Registry, SystemClock, TerminalPhase, WorkflowEnded, WorkflowName};
+/// # use notify_outbox::MemoryOutbox;
+/// use notify_engine::Recorder;
+///
+/// # let outbox = MemoryOutbox::new(Arc::new(SystemClock));
+/// let recorder = Recorder::new(outbox);
+/// let run = Execution::new("analytics", "production", "run-17")?;
+/// let event = WorkflowEnded::new(WorkflowName::new("nightly-etl")?, run, TerminalPhase::Failed);
+/// recorder.workflow_ended_blocking(event)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    outbox: Arc<dyn Outbox>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Recorder {
+    /// Records into this outbox.
+    pub fn new(outbox: impl Outbox + 'static) -> Self {
+        Self::with(
+            Arc::new(outbox),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+        )
+    }
+
+    pub(crate) fn with(
+        outbox: Arc<dyn Outbox>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            outbox,
+            clock,
+            random,
+        }
+    }
+
+    /// Records that a workflow ended. Returns when that is in the outbox; runs on any executor.
+    ///
+    /// # Errors
+    ///
+    /// When it is not in the outbox: call again, the same end is never stored twice.
+    pub async fn workflow_ended(&self, mut event: WorkflowEnded) -> Result<Accepted, EngineError> {
+        let now = self.clock.now();
+        // Nothing ends in the future: a caller's clock that runs ahead would make later ends look old.
+        event.ended_at = event.ended_at.map(|ended_at| ended_at.min(now));
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        let body = serde_json::to_string(&event.to_wire()).map_err(EngineError::Event)?;
+        let accepted = self
+            .outbox
+            .accept(NewEvent {
+                id: EventId::new(now, random),
+                execution: event.execution,
+                workflow: event.workflow,
+                phase: event.phase,
+                ended_at: event.ended_at,
+                body,
+            })
+            .await?;
+        Ok(accepted)
+    }
+
+    /// Records that a workflow ended, from a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`workflow_ended`](Self::workflow_ended).
+    pub fn workflow_ended_blocking(&self, event: WorkflowEnded) -> Result<Accepted, EngineError> {
+        pollster::block_on(self.workflow_ended(event))
+    }
 }

@@ -1,20 +1,84 @@
 //! Connect: accounts become transports when the first delivery needs them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify_core::{Account, AccountId, Config, Outcome, Reason, SecretSource, Secrets, Transport};
+use notify_core::secret::ExposeSecret;
+use notify_core::{
+    Account, AccountId, Config, Malformed, Outcome, Reason, SecretSource, Secrets, Transport,
+};
+use sha2::{Digest, Sha256};
 
 /// One account and its transport, once there is one.
 #[derive(Debug)]
-struct Connection {
+pub(crate) struct Connection {
     account: Arc<dyn Account>,
-    transport: Mutex<Option<Arc<dyn Transport>>>,
+    connected: Mutex<Option<Kept>>,
+}
+
+/// A transport, and the secrets that it was made of in a form that tells nothing but a change.
+#[derive(Debug)]
+struct Kept {
+    transport: Arc<dyn Transport>,
+    seal: Seal,
+}
+
+/// A digest of an account's secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seal([u8; 32]);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal")
+    }
+}
+
+impl Seal {
+    fn of(account: &dyn Account, secrets: &Secrets) -> Self {
+        let mut hash = Sha256::new();
+        for reference in account.secrets() {
+            let secret = secrets.get(reference).ok();
+            let bytes = secret.map(|secret| secret.expose_secret().as_bytes());
+            // The length before each one: two secrets are not taken for one longer one.
+            hash.update(
+                bytes
+                    .map_or(u64::MAX, |bytes| bytes.len() as u64)
+                    .to_be_bytes(),
+            );
+            hash.update(bytes.unwrap_or_default());
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl Connection {
+    pub(crate) fn account(&self) -> &dyn Account {
+        &*self.account
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        // Another thread that panicked here left either no transport or a whole one.
+        self.connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connect(&self, source: &dyn SecretSource) -> Result<Kept, Malformed> {
+        let secrets = Secrets::resolve(self.account.secrets(), source);
+        Ok(Kept {
+            transport: self.account.connect(&secrets)?,
+            seal: Seal::of(self.account(), &secrets),
+        })
+    }
 }
 
 /// An account and the way to its vendor.
-type Connected<'a> = (&'a Arc<dyn Account>, Arc<dyn Transport>);
+pub(crate) struct Connected<'a> {
+    pub(crate) account: &'a dyn Account,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) seal: Seal,
+}
 
 /// Every account that this engine serves.
 #[derive(Debug)]
@@ -24,17 +88,15 @@ impl Connections {
     pub(crate) fn new(config: &Config) -> Self {
         let connection = |(id, account): (&AccountId, &Arc<dyn Account>)| {
             let account = Arc::clone(account);
-            let transport = Mutex::new(None);
-            (id.clone(), Connection { account, transport })
+            let connected = Mutex::new(None);
+            (id.clone(), Connection { account, connected })
         };
         Self(config.accounts().iter().map(connection).collect())
     }
 
-    /// Walks the accounts with the time that one attempt may take.
-    pub(crate) fn accounts(&self) -> impl Iterator<Item = (&AccountId, Duration)> {
-        self.0
-            .iter()
-            .map(|(id, connection)| (id, connection.account.deadline()))
+    /// Walks the accounts.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&AccountId, &Connection)> {
+        self.0.iter()
     }
 
     /// Returns the names of the accounts.
@@ -57,31 +119,36 @@ impl Connections {
             .0
             .get(id)
             .ok_or_else(|| misconfigured(format!("no account `{id}` is configured")))?;
-        let account = &connection.account;
-        // Another thread that panicked here left either no transport or a whole one.
-        let mut kept = connection
-            .transport
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(transport) = &*kept {
-            return Ok((account, Arc::clone(transport)));
-        }
-        let secrets = Secrets::resolve(account.secrets(), source);
-        let transport = account
-            .connect(&secrets)
-            .map_err(|err| misconfigured(err.to_string()))?;
-        *kept = Some(Arc::clone(&transport));
-        Ok((account, transport))
+        let mut kept = connection.kept();
+        let known = match kept.take() {
+            Some(known) => known,
+            None => connection
+                .connect(source)
+                .map_err(|err| misconfigured(err.to_string()))?,
+        };
+        let connected = Connected {
+            account: connection.account(),
+            transport: Arc::clone(&known.transport),
+            seal: known.seal,
+        };
+        *kept = Some(known);
+        Ok(connected)
     }
 
-    /// Forgets a transport, so that the next delivery reads the secret again.
-    pub(crate) fn forget(&self, id: &AccountId) {
-        if let Some(connection) = self.0.get(id) {
-            connection
-                .transport
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-        }
+    /// Reads the secrets of an account again after an attempt with the `used` ones was refused;
+    /// tells whether they have changed, so that another attempt is worth while.
+    pub(crate) fn renew(
+        &self,
+        id: &AccountId,
+        source: &dyn SecretSource,
+        used: Option<Seal>,
+    ) -> bool {
+        let Some(connection) = self.0.get(id) else {
+            return false;
+        };
+        let renewed = connection.connect(source).ok();
+        let now = renewed.as_ref().map(|renewed| renewed.seal);
+        *connection.kept() = renewed;
+        now.is_some() && now != used
     }
 }

@@ -1,81 +1,110 @@
 //! Deliver: one attempt under its deadline. Whatever happens in a provider, an outcome comes out.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use notify_core::{Cause, Delivery, DeliveryContext, Outcome, Past, Prepared, TerminalPhase};
+use futures_util::FutureExt;
+use notify_core::{
+    Account, Cause, Delivery, DeliveryContext, Outcome, Past, Prepared, Reconciled, TerminalPhase,
+    WorkflowEnded,
+};
 use notify_outbox::Leased;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::connect::{Connected, Seal};
 use crate::engine::Shared;
-use crate::render::message;
+use crate::render::{message, summary_message};
+use crate::snapshot::{Ready, Snapshot};
 
 /// What an attempt came to.
 pub(crate) enum Attempted {
     /// A provider, or the way to it, gave an outcome.
-    Outcome(Outcome),
+    Outcome {
+        outcome: Outcome,
+        /// The secrets with which it was made; `None` where there was no way to connect.
+        seal: Option<Seal>,
+    },
     /// The record does not load in this program: nothing was sent.
     Unreadable(String),
 }
 
-/// Makes one attempt.
-pub(crate) async fn deliver(shared: &Arc<Shared>, leased: &Arc<Leased>) -> Attempted {
-    // A task of its own, so that a panic ends the attempt and not the pump. The set aborts the
-    // task when this future is dropped.
-    let mut attempt = JoinSet::new();
-    let (task_shared, task_leased) = (Arc::clone(shared), Arc::clone(leased));
-    attempt.spawn(async move { attempted(&task_shared, &task_leased).await });
-    if let Some(Ok(attempted)) = attempt.join_next().await {
-        return attempted;
-    }
-    tracing::error!(delivery = %leased.id, account = %leased.account, "The provider panicked.");
-    Attempted::Outcome(Outcome::unknown(Cause::Internal, "the provider panicked"))
+/// Makes one attempt. A panic in a provider ends the attempt and nothing else.
+pub(crate) async fn deliver(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Attempted {
+    // What a panic leaves behind is not looked at again: every attempt is prepared anew.
+    let attempt = AssertUnwindSafe(attempted(shared, snapshot, leased)).catch_unwind();
+    attempt.await.unwrap_or_else(|_| {
+        tracing::error!(delivery = %leased.id, account = %leased.account, "The provider panicked.");
+        Attempted::Outcome {
+            outcome: Outcome::unknown(Cause::Internal, "the provider panicked"),
+            seal: None,
+        }
+    })
 }
 
-async fn attempted(shared: &Shared, leased: &Leased) -> Attempted {
-    let loaded = leased
-        .event
-        .load(&shared.registry)
-        .and_then(|event| Ok((event, shared.registry.load_notification(&leased.spec.body)?)));
-    let loaded = loaded.and_then(|(event, notification)| {
-        let template = shared.templates.of(leased.spec.digest, &notification)?;
-        Ok((event, notification, template))
-    });
-    let (event, notification, template) = match loaded {
-        Ok(loaded) => loaded,
+async fn attempted(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Attempted {
+    let (event, ready) = match shared.known.of(&shared.registry, leased) {
+        Ok(known) => known,
         Err(problems) => return Attempted::Unreadable(problems.to_string()),
     };
-    let source = shared.config.secret_source();
-    let (account, transport) = match shared.connections.get(&leased.account, source) {
+    let source = snapshot.declared.config().secret_source();
+    let connected = match snapshot.connections.get(&leased.account, source) {
         Ok(connected) => connected,
-        Err(outcome) => return Attempted::Outcome(outcome),
+        Err(outcome) => {
+            let seal = None;
+            return Attempted::Outcome { outcome, seal };
+        }
     };
+    let Connected {
+        account,
+        transport,
+        seal,
+    } = connected;
+    let prepared = prepare(account, leased, &event, &ready);
+    let cx = DeliveryContext::new(leased.tries + 1, &*shared.clock);
+    let reconciles = leased.unsure && account.capabilities().reconciles;
+    // One deadline for both calls: the lease does not last longer.
+    let attempt = async {
+        if reconciles
+            && let Reconciled::Delivered(receipt) = transport.reconcile(&cx, &prepared).await
+        {
+            return vec![Outcome::Delivered(receipt)];
+        }
+        transport
+            .deliver(&cx, std::slice::from_ref(&prepared))
+            .await
+    };
+    let outcomes = timeout(account.deadline(), attempt).await;
+    Attempted::Outcome {
+        outcome: only(outcomes.ok(), account.deadline()),
+        seal: Some(seal),
+    }
+}
+
+/// Makes the vendor's form of a delivery.
+fn prepare(
+    account: &dyn Account,
+    leased: &Leased,
+    event: &WorkflowEnded,
+    ready: &Ready,
+) -> Prepared {
+    let (id, recipient) = (leased.wire_id(), &leased.recipient);
+    let ended_at = leased.event.ended_at;
+    let mut delivery = Delivery::new(id, event, &ready.notification, recipient, ended_at);
+    if let Some(key) = &leased.conversation {
+        delivery = delivery.in_conversation(key, leased.action);
+    }
     let past = leased.event.past.unwrap_or(Past {
         previous: TerminalPhase::Succeeded,
         streak: 0,
         since: None,
     });
-    let ended_at = leased.event.ended_at;
-    let mut delivery = Delivery::new(
-        leased.id,
-        &event,
-        &notification,
-        &leased.recipient,
-        ended_at,
-    );
-    if let Some(key) = &leased.conversation {
-        delivery = delivery.in_conversation(key, leased.action);
+    let summary = leased.summary.as_ref().map(summary_message);
+    let message = summary.unwrap_or_else(|| message(event, &past, ready.template.as_ref()));
+    Prepared {
+        id,
+        recipient: recipient.clone(),
+        payload: account.payload(&delivery, &message),
     }
-    let prepared = Prepared {
-        id: leased.id,
-        recipient: leased.recipient.clone(),
-        payload: account.payload(&delivery, &message(&event, &past, template.as_ref())),
-    };
-    let cx = DeliveryContext::new(leased.tries + 1, &*shared.clock);
-    let batch = [prepared];
-    let outcomes = timeout(account.deadline(), transport.deliver(&cx, &batch)).await;
-    Attempted::Outcome(only(outcomes.ok(), account.deadline()))
 }
 
 /// Takes the one outcome of a batch of one.

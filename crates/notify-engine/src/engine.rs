@@ -1,31 +1,38 @@
 //! The engine's handle: what an embedder holds.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use notify_core::{Clock, Config, Problems, Registry, SystemClock, WorkflowEnded};
+use notify_core::{Clock, Config, DeliveryId, Problems, Registry, WorkflowEnded};
 use notify_outbox::{
-    Accepted, DeliveryRecord, DeliveryState, EventId, Outbox, OutboxError, Policy, Status,
+    Accepted, DeliveryQuery, DeliveryRecord, DeliveryState, EventId, EventQuery, EventState,
+    Outbox, OutboxError, Policy, Status,
 };
-use notify_template::check_workflow;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::Connections;
-use crate::random::{Random, SystemRandom};
-use crate::render::Templates;
-use crate::{accept, pump};
+use crate::accept::Recorder;
+use crate::builder::Builder;
+use crate::random::Random;
+use crate::snapshot::{Known, Places, Snapshot};
 
 /// How the engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many deliveries are on the wire at once.
+    /// How many deliveries of each account are on the wire at once.
+    ///
+    /// The places are the account's own: a vendor that hangs takes nobody else's.
     pub in_flight: usize,
     /// How many of them are of one lane, so that a slow lane cannot take all places.
     pub in_flight_per_lane: usize,
+    /// More deliveries than this for one recipient that are all due go as one summary; `None`
+    /// sends each by itself. What can be closed later is never summed up.
+    pub collapse_after: Option<usize>,
     /// How long deliveries are repeated, and how fast.
     pub policy: Policy,
 }
@@ -35,6 +42,7 @@ impl Default for Settings {
         Self {
             in_flight: 64,
             in_flight_per_lane: 16,
+            collapse_after: Some(20),
             policy: Policy::default(),
         }
     }
@@ -53,6 +61,9 @@ pub enum EngineError {
     /// The event has no wire form.
     #[error("the event cannot be written as JSON")]
     Event(#[source] serde_json::Error),
+    /// The engine's own thread cannot be started.
+    #[error("the engine's thread cannot be started")]
+    Thread(#[source] std::io::Error),
     /// The outbox failed; what was asked did not happen.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -64,6 +75,20 @@ pub enum EngineError {
     Stopped,
 }
 
+/// What a shut down engine leaves in the outbox.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// How much it is.
+    pub status: Status,
+    /// The deliveries that are neither settled nor given up, at most [`Self::LISTED`] of them.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+impl Left {
+    /// How many deliveries are listed.
+    pub const LISTED: usize = 1_000;
+}
+
 /// How often in a row the outbox may fail before waiting for it is given up.
 const PATIENCE_WITH_OUTBOX: u32 = 3;
 
@@ -71,9 +96,9 @@ const PATIENCE_WITH_OUTBOX: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
-    pub(crate) config: Config,
-    pub(crate) connections: Connections,
-    pub(crate) templates: Templates,
+    pub(crate) snapshot: RwLock<Arc<Snapshot>>,
+    pub(crate) known: Known,
+    pub(crate) places: Places,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -92,6 +117,15 @@ pub(crate) struct Shared {
     pub(crate) trouble: Mutex<Option<(u32, String)>>,
 }
 
+impl Shared {
+    /// Gives what is in force now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        // Nothing panics while it is swapped.
+        let snapshot = self.snapshot.read();
+        Arc::clone(&snapshot.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// How far the engine is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -103,100 +137,16 @@ pub(crate) enum Phase {
     Stopped,
 }
 
-/// Makes an [`Engine`].
-#[derive(Debug)]
-pub struct Builder {
-    registry: Registry,
-    config: Option<Config>,
-    outbox: Option<Arc<dyn Outbox>>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
-    settings: Settings,
-}
-
-impl Builder {
-    /// Sets what is declared and configured.
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Sets the ledger.
-    #[must_use]
-    pub fn outbox(mut self, outbox: impl Outbox + 'static) -> Self {
-        self.outbox = Some(Arc::new(outbox));
-        self
-    }
-
-    /// Sets the clock; the machine's own where nothing is said.
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Sets the source of random numbers; the machine's own where nothing is said.
-    #[must_use]
-    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
-        self.random = random;
-        self
-    }
-
-    /// Sets how the engine works.
-    #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
-        self
-    }
-
-    /// Starts the engine on the present tokio runtime.
-    ///
-    /// Accounts that were paused get another chance: whoever starts an engine has mostly mended
-    /// what was wrong.
-    ///
-    /// # Errors
-    ///
-    /// When configuration or outbox are missing, a template is wrong, or the outbox fails.
-    pub async fn start(self) -> Result<Engine, EngineError> {
-        let config = self.config.ok_or(EngineError::Missing("a configuration"))?;
-        let outbox = self.outbox.ok_or(EngineError::Missing("an outbox"))?;
-        for workflow in config.workflows() {
-            check_workflow(workflow).map_err(EngineError::Template)?;
-        }
-        let connections = Connections::new(&config);
-        let resumed = outbox.resume(connections.ids()).await?;
-        if resumed > 0 {
-            tracing::info!(deliveries = resumed, "Held deliveries are tried again.");
-        }
-        let shared = Arc::new(Shared {
-            registry: self.registry,
-            config,
-            connections,
-            templates: Templates::default(),
-            outbox,
-            clock: self.clock,
-            random: self.random,
-            settings: self.settings,
-            wake: Notify::new(),
-            phase: watch::Sender::new(Phase::Running),
-            in_flight: watch::Sender::new(0),
-            turns: watch::Sender::new(0),
-            held_back: AtomicBool::new(false),
-            trouble: Mutex::new(None),
-        });
-        let mut pump = JoinSet::new();
-        pump.spawn(pump::run(Arc::clone(&shared)));
-        let pump = Arc::new(Mutex::new(pump));
-        Ok(Engine { shared, pump })
-    }
-}
-
 /// A running engine. Clones are handles of the same one; it stops with the last of them.
+///
+/// Every method can be awaited on any executor: the engine keeps to the runtime that it was started
+/// on. Those that end in `_blocking` are for threads that may wait, and not for async code.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
-    pump: Arc<Mutex<JoinSet<()>>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) recorder: Recorder,
+    pub(crate) pump: Arc<Mutex<JoinSet<()>>>,
+    pub(crate) runtime: Handle,
 }
 
 impl fmt::Debug for Engine {
@@ -210,14 +160,7 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Begins an engine that can deliver what this registry knows.
     pub fn builder(registry: Registry) -> Builder {
-        Builder {
-            registry,
-            config: None,
-            outbox: None,
-            clock: Arc::new(SystemClock),
-            random: Arc::new(SystemRandom),
-            settings: Settings::default(),
-        }
+        Builder::new(registry)
     }
 
     /// Tells the engine that a workflow ended. Returns when that is in the outbox; does no network I/O.
@@ -226,7 +169,18 @@ impl Engine {
     ///
     /// When it is not in the outbox: call again, the same end is never stored twice.
     pub async fn workflow_ended(&self, event: WorkflowEnded) -> Result<Accepted, EngineError> {
-        accept::accept(&self.shared, event).await
+        let accepted = self.recorder.workflow_ended(event).await?;
+        self.shared.wake.notify_one();
+        Ok(accepted)
+    }
+
+    /// Tells the engine that a workflow ended, from a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`workflow_ended`](Self::workflow_ended).
+    pub fn workflow_ended_blocking(&self, event: WorkflowEnded) -> Result<Accepted, EngineError> {
+        pollster::block_on(self.workflow_ended(event))
     }
 
     /// Waits until every delivery of an event is settled or held, and gives them as they are then.
@@ -239,14 +193,151 @@ impl Engine {
         event: EventId,
         patience: Duration,
     ) -> Result<Vec<DeliveryRecord>, EngineError> {
+        let shared = Arc::clone(&self.shared);
+        self.on_runtime(async move { shared.settled(event, patience).await })
+            .await
+    }
+
+    /// Waits for the deliveries of an event, from a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`settled`](Self::settled).
+    pub fn settled_blocking(
+        &self,
+        event: EventId,
+        patience: Duration,
+    ) -> Result<Vec<DeliveryRecord>, EngineError> {
+        pollster::block_on(self.settled(event, patience))
+    }
+
+    /// Delivers everything that is due, and what becomes due within `patience`. Gives what is
+    /// still to do.
+    pub async fn drain(&self, patience: Duration) -> Result<Status, EngineError> {
+        let shared = Arc::clone(&self.shared);
+        self.on_runtime(async move { shared.drain(patience).await })
+            .await
+    }
+
+    /// Puts another configuration into force, as a whole. Attempts that have begun end under the
+    /// old one; what is recorded keeps the notification that it was recorded with.
+    ///
+    /// Accounts that were paused get another chance.
+    ///
+    /// # Errors
+    ///
+    /// When a template is wrong or the outbox fails; the old configuration stays in force.
+    pub async fn reload(&self, config: Config) -> Result<(), EngineError> {
+        let snapshot = Snapshot::new(config).map_err(EngineError::Template)?;
+        self.shared.resume(&snapshot).await?;
+        let mut current = self
+            .shared
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(snapshot);
+        drop(current);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Makes deliveries due now, as if they were new: what is held, rejected, expired or waits.
+    /// Gives those that were in one of these states.
+    pub async fn replay(
+        &self,
+        deliveries: Vec<DeliveryId>,
+    ) -> Result<Vec<DeliveryId>, EngineError> {
+        let replayed = self.shared.outbox.replay(deliveries).await?;
+        self.shared.wake.notify_one();
+        Ok(replayed)
+    }
+
+    /// Counts what there is to do.
+    pub async fn status(&self) -> Result<Status, EngineError> {
+        self.shared.status().await
+    }
+
+    /// Lists deliveries in the order they were recorded.
+    pub async fn deliveries(
+        &self,
+        query: DeliveryQuery,
+    ) -> Result<Vec<DeliveryRecord>, EngineError> {
+        Ok(self.shared.outbox.deliveries(query).await?)
+    }
+
+    /// Stops: nothing new is begun, attempts in flight get `grace` to end. Gives what is left.
+    pub async fn shutdown(&self, grace: Duration) -> Result<Left, EngineError> {
+        self.shared.phase.send_replace(Phase::Stopping);
+        let mut pump =
+            std::mem::take(&mut *self.pump.lock().unwrap_or_else(PoisonError::into_inner));
+        let shared = Arc::clone(&self.shared);
+        self.on_runtime(async move {
+            // The pump ends by itself when the last attempt has ended.
+            let ended = async { while pump.join_next().await.is_some() {} };
+            if timeout_at(after(grace), ended).await.is_err() {
+                shared.phase.send_replace(Phase::Stopped);
+                while pump.join_next().await.is_some() {}
+            }
+            let open = [
+                DeliveryState::Pending,
+                DeliveryState::Leased,
+                DeliveryState::Held,
+            ];
+            let listed = DeliveryQuery::latest(Left::LISTED).states(&open);
+            Ok(Left {
+                status: shared.status().await?,
+                deliveries: shared.outbox.deliveries(listed).await?,
+            })
+        })
+        .await
+    }
+
+    /// Stops the engine, from a thread that may wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn shutdown_blocking(&self, grace: Duration) -> Result<Left, EngineError> {
+        pollster::block_on(self.shutdown(grace))
+    }
+
+    /// Runs something that needs time on the engine's own runtime, whatever the caller runs on.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        // The set aborts the work when the caller loses interest.
+        let mut set = JoinSet::new();
+        set.spawn_on(work, &self.runtime);
+        match set.join_next().await {
+            Some(Ok(result)) => result,
+            _ => Err(EngineError::Stopped),
+        }
+    }
+}
+
+impl Shared {
+    /// Gives the accounts of a snapshot, and events that nobody could plan, another chance.
+    pub(crate) async fn resume(&self, snapshot: &Snapshot) -> Result<(), OutboxError> {
+        let resumed = self.outbox.resume(snapshot.connections.ids()).await?;
+        if resumed > 0 {
+            tracing::info!(deliveries = resumed, "Held deliveries are tried again.");
+        }
+        Ok(())
+    }
+
+    async fn settled(
+        &self,
+        event: EventId,
+        patience: Duration,
+    ) -> Result<Vec<DeliveryRecord>, EngineError> {
         let until = after(patience);
         let mut turns = self.next_turn().await?;
         loop {
-            let waiting = self.shared.outbox.accepted(usize::MAX).await?;
-            let planned = waiting.iter().all(|(stored, _)| stored.id != event);
-            let records = self.deliveries(Some(event), usize::MAX).await?;
+            let found = self.outbox.events(EventQuery::of(event)).await?;
+            let planned = found.iter().all(|one| one.state != EventState::Accepted);
+            let records = self.outbox.deliveries(DeliveryQuery::of(event)).await?;
             let horizon = self
-                .shared
                 .clock
                 .now()
                 .after(until.saturating_duration_since(Instant::now()));
@@ -264,20 +355,18 @@ impl Engine {
                 .await
                 .unwrap_or(Ok(()))?;
         }
-        self.shared.held_back.store(true, Ordering::Relaxed);
+        self.held_back.store(true, Ordering::Relaxed);
         let idle = self.idle().await;
-        self.shared.held_back.store(false, Ordering::Relaxed);
+        self.held_back.store(false, Ordering::Relaxed);
         idle?;
-        self.deliveries(Some(event), usize::MAX).await
+        Ok(self.outbox.deliveries(DeliveryQuery::of(event)).await?)
     }
 
-    /// Delivers everything that is due, and what becomes due within `patience`. Gives what is
-    /// still to do.
-    pub async fn drain(&self, patience: Duration) -> Result<Status, EngineError> {
+    async fn drain(&self, patience: Duration) -> Result<Status, EngineError> {
         let until = after(patience);
         let mut turns = self.next_turn().await?;
         loop {
-            let busy = *self.shared.in_flight.borrow() > 0;
+            let busy = *self.in_flight.borrow() > 0;
             let status = self.status().await?;
             let left = until.saturating_duration_since(Instant::now());
             let due = status.next_due.is_some_and(|wait| wait <= left);
@@ -289,12 +378,17 @@ impl Engine {
         }
     }
 
+    async fn status(&self) -> Result<Status, EngineError> {
+        let accounts = self.snapshot().connections.ids();
+        Ok(self.outbox.status(accounts).await?)
+    }
+
     /// Waits for a whole turn of the pump. The one that runs now may have begun before this call;
     /// the one after it has not, so what was due at the call is in flight or settled when it ends.
     async fn next_turn(&self) -> Result<watch::Receiver<u64>, EngineError> {
-        let mut turns = self.shared.turns.subscribe();
+        let mut turns = self.turns.subscribe();
         for _ in 0..2 {
-            self.shared.wake.notify_one();
+            self.wake.notify_one();
             self.turn(&mut turns).await?;
         }
         Ok(turns)
@@ -302,14 +396,14 @@ impl Engine {
 
     /// Waits for the end of a turn, and fails when the outbox keeps failing.
     async fn turn(&self, turns: &mut watch::Receiver<u64>) -> Result<(), EngineError> {
-        let mut phase = self.shared.phase.subscribe();
+        let mut phase = self.phase.subscribe();
         // CANCEL-SAFE: both only wait for a sign.
         tokio::select! {
+            biased;
             _ = turns.changed() => {}
             _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return Err(EngineError::Stopped),
         }
         match self
-            .shared
             .trouble
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -323,40 +417,11 @@ impl Engine {
     }
 
     async fn idle(&self) -> Result<(), EngineError> {
-        let mut turns = self.shared.turns.subscribe();
-        while *self.shared.in_flight.borrow() > 0 {
+        let mut turns = self.turns.subscribe();
+        while *self.in_flight.borrow() > 0 {
             self.turn(&mut turns).await?;
         }
         Ok(())
-    }
-
-    /// Counts what there is to do.
-    pub async fn status(&self) -> Result<Status, EngineError> {
-        let accounts = self.shared.connections.ids();
-        Ok(self.shared.outbox.status(accounts).await?)
-    }
-
-    /// Gives the deliveries of one event, or the latest of all.
-    pub async fn deliveries(
-        &self,
-        event: Option<EventId>,
-        most: usize,
-    ) -> Result<Vec<DeliveryRecord>, EngineError> {
-        Ok(self.shared.outbox.deliveries(event, most).await?)
-    }
-
-    /// Stops: nothing new is begun, attempts in flight get `grace` to end. Gives what is left.
-    pub async fn shutdown(&self, grace: Duration) -> Result<Status, EngineError> {
-        self.shared.phase.send_replace(Phase::Stopping);
-        let mut pump =
-            std::mem::take(&mut *self.pump.lock().unwrap_or_else(PoisonError::into_inner));
-        // The pump ends by itself when the last attempt has ended.
-        let ended = async { while pump.join_next().await.is_some() {} };
-        if timeout_at(after(grace), ended).await.is_err() {
-            self.shared.phase.send_replace(Phase::Stopped);
-            while pump.join_next().await.is_some() {}
-        }
-        self.status().await
     }
 }
 

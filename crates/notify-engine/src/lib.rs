@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod builder;
 mod claim;
 mod connect;
 mod deliver;
@@ -11,8 +12,11 @@ mod random;
 mod record;
 mod render;
 mod settle;
+mod snapshot;
 
-pub use crate::engine::{Builder, Engine, EngineError, Settings};
-pub use crate::plan::{Unplannable, plan};
+pub use crate::accept::Recorder;
+pub use crate::builder::Builder;
+pub use crate::engine::{Engine, EngineError, Left, Settings};
+pub use crate::plan::{Declared, Unplannable, plan};
 pub use crate::random::{Random, SystemRandom};
-pub use crate::render::message;
+pub use crate::render::{message, summary_message};

@@ -1,13 +1,15 @@
 //! Plan: who is told, on what, and why not the others. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use notify_core::{
-    AccountId, Action, Config, Continuity, DeliveryId, Notification, Past, Recipient, WorkflowEnded,
+    AccountId, Action, Config, Continuity, DeliveryId, IfUnknown, Notification, Past, Recipient,
+    Workflow, WorkflowEnded, WorkflowName,
 };
 use notify_outbox::{
-    Conversation, End, EventId, NewDelivery, NewState, Plan, PlanContext, Spec, WorkflowKey,
-    record::delivery_id,
+    Conversation, End, EventId, NewDelivery, NewState, Plan, PlanContext, Spec, record::delivery_id,
 };
 use sha2::{Digest, Sha256};
 
@@ -15,12 +17,77 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unplannable {
-    /// The workflow is not declared here, and the event brings no notifications of its own.
+    /// The workflow is not declared here, no rule matches, and the event brings no notifications
+    /// of its own.
     #[error("no definition of workflow `{0}`")]
     UnknownWorkflow(String),
     /// A notification needs an account that is not configured here.
     #[error("{0}")]
     NoAccount(String),
+}
+
+/// A configuration with its notifications frozen once, so that planning an event freezes nothing.
+#[derive(Debug)]
+pub struct Declared {
+    config: Config,
+    workflows: BTreeMap<WorkflowName, Vec<Arc<Spec>>>,
+    rules: Vec<Vec<Arc<Spec>>>,
+}
+
+impl Declared {
+    /// Freezes every declared notification.
+    pub fn new(config: Config) -> Self {
+        let of_workflow = |workflow: &Workflow| {
+            let specs = frozen(workflow.notifications());
+            (workflow.name().clone(), specs)
+        };
+        let rules = config.rules().iter();
+        Self {
+            workflows: config.workflows().map(of_workflow).collect(),
+            rules: rules.map(|rule| frozen(rule.notifications())).collect(),
+            config,
+        }
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Gives the notifications for an event: its own or else those of its workflow, and those of
+    /// the rules that it matches.
+    fn of<'a>(
+        &'a self,
+        event: &'a WorkflowEnded,
+    ) -> Result<Vec<(Arc<Spec>, &'a Notification)>, Unplannable> {
+        let rules = self.config.rules().iter().zip(&self.rules);
+        let of_rules: Vec<_> = rules
+            .filter(|(rule, _)| rule.applies(event))
+            .flat_map(|(rule, specs)| specs.iter().cloned().zip(rule.notifications()))
+            .collect();
+        let own = event.notifications.as_deref();
+        let workflow = self.config.workflow(&event.workflow);
+        let declared = self.workflows.get(&event.workflow).zip(workflow);
+        let mut all: Vec<_> = match (own, declared) {
+            (Some(own), _) => frozen(own).into_iter().zip(own).collect(),
+            (None, Some((specs, workflow))) => specs
+                .iter()
+                .cloned()
+                .zip(workflow.notifications())
+                .collect(),
+            (None, None) if of_rules.is_empty() => {
+                return Err(Unplannable::UnknownWorkflow(event.workflow.to_string()));
+            }
+            (None, None) => Vec::new(),
+        };
+        all.extend(of_rules);
+        Ok(all)
+    }
+}
+
+fn frozen(notifications: &[Notification]) -> Vec<Arc<Spec>> {
+    let freeze = |one| Arc::new(Spec::freeze(one));
+    notifications.iter().map(freeze).collect()
 }
 
 /// Decides what one event means, from what is declared and what happened before.
@@ -32,59 +99,45 @@ pub enum Unplannable {
 ///
 /// When another engine has to plan the event, because this one does not know enough.
 pub fn plan(
-    id: EventId,
+    end: &End,
     event: &WorkflowEnded,
-    config: &Config,
-    context: PlanContext,
+    declared: &Declared,
+    context: &PlanContext,
 ) -> Result<Plan, Unplannable> {
-    let declared: &[Notification] = match (&event.notifications, config.workflow(&event.workflow)) {
-        (Some(own), _) => own,
-        (None, Some(workflow)) => workflow.notifications(),
-        (None, None) => return Err(Unplannable::UnknownWorkflow(event.workflow.to_string())),
-    };
-    let ended_at = event
-        .ended_at
-        .unwrap_or(notify_core::Timestamp::from_micros(0));
-    let end = End::new(ended_at, id, event.phase);
-    let past = context.history.past(&end);
+    let id = EventId::from_uuid(end.event);
+    let past = context.history.past(end);
     let mut planner = Planner {
         id,
         event,
-        config,
+        config: &declared.config,
         past,
-        deliveries: closes(id, event, config, &context, ended_at),
+        deliveries: closes(end, &declared.config, context),
     };
-    for notification in declared {
-        planner.notification(notification)?;
+    for (spec, notification) in declared.of(event)? {
+        planner.notification(&spec, notification)?;
     }
     Ok(Plan {
         event: id,
-        workflow: WorkflowKey::of(event),
         past,
-        history: context.history.with(end),
         deliveries: planner.deliveries,
     })
 }
 
 /// Plans the end of everything that earlier ends of the workflow opened, when it succeeds.
-fn closes(
-    id: EventId,
-    event: &WorkflowEnded,
-    config: &Config,
-    context: &PlanContext,
-    ended_at: notify_core::Timestamp,
-) -> Vec<NewDelivery> {
-    if !event.phase.is_success() {
+fn closes(end: &End, config: &Config, context: &PlanContext) -> Vec<NewDelivery> {
+    if !end.phase.is_success() {
         return Vec::new();
     }
+    let id = EventId::from_uuid(end.event);
     let closable = |conversation: &&Conversation| {
         let account = config.accounts().get(&conversation.account);
         account.is_some_and(|account| account.capabilities().closes)
-            && conversation.opened < (ended_at, id)
+            && conversation.opened < (end.at, id)
     };
     let close = |conversation: &Conversation| NewDelivery {
         id: delivery_id(id, &conversation.spec.digest, &conversation.recipient),
-        spec: conversation.spec.clone(),
+        spec: Arc::clone(&conversation.spec),
+        if_unknown: IfUnknown::Resend,
         account: conversation.account.clone(),
         lane: conversation.lane.clone(),
         recipient: conversation.recipient.clone(),
@@ -109,7 +162,11 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn notification(&mut self, notification: &Notification) -> Result<(), Unplannable> {
+    fn notification(
+        &mut self,
+        spec: &Arc<Spec>,
+        notification: &Notification,
+    ) -> Result<(), Unplannable> {
         if !notification.phases().contains(self.event.phase) {
             return Ok(());
         }
@@ -117,7 +174,6 @@ impl Planner<'_> {
         let account = accounts
             .resolve(notification.kind(), notification.account())
             .map_err(|problem| Unplannable::NoAccount(problem.to_string()))?;
-        let spec = Spec::freeze(notification);
         let unmet = notification
             .when()
             .filter(|condition| !condition.holds(self.event, &self.past))
@@ -127,7 +183,7 @@ impl Planner<'_> {
             .then(|| format!("account `{account}` is switched off"));
         let reason = disabled.or(unmet);
         for recipient in notification.recipients() {
-            let delivery = self.delivery(notification, &spec, &account, recipient, reason.clone());
+            let delivery = self.delivery(notification, spec, &account, recipient, reason.clone());
             self.add(delivery);
         }
         Ok(())
@@ -136,7 +192,7 @@ impl Planner<'_> {
     fn delivery(
         &self,
         notification: &Notification,
-        spec: &Spec,
+        spec: &Arc<Spec>,
         account: &AccountId,
         recipient: &Recipient,
         reason: Option<String>,
@@ -144,7 +200,8 @@ impl Planner<'_> {
         let id: DeliveryId = delivery_id(self.id, &spec.digest, recipient);
         let mut delivery = NewDelivery {
             id,
-            spec: spec.clone(),
+            spec: Arc::clone(spec),
+            if_unknown: notification.if_unknown(),
             account: account.clone(),
             lane: String::new(),
             recipient: recipient.clone(),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use notify_core::problem::chain;
 use notify_outbox::{Leased, OutboxError};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::engine::{Phase, Shared};
+use crate::snapshot::Snapshot;
 use crate::{claim, deliver, record, settle};
 
 /// How often the outbox is looked at for what other processes put there.
@@ -22,6 +24,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut attempts: JoinSet<()> = JoinSet::new();
     let mut stop = shared.phase.subscribe();
+    let mut left = 0;
     loop {
         while attempts.try_join_next().is_some() {}
         let phase = *stop.borrow_and_update();
@@ -30,7 +33,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         let held_back = shared.held_back.load(Ordering::Relaxed);
         let moved = match phase {
-            Phase::Running if !held_back => turn(&shared, &mut attempts).await,
+            Phase::Running if !held_back => turn(&shared, &mut attempts, &mut left).await,
             _ => Ok(false),
         };
         let wait = note(&shared, &moved);
@@ -38,13 +41,16 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         shared.in_flight.send_replace(attempts.len());
         shared.turns.send_modify(|turns| *turns += 1);
         let Some(wait) = wait else {
+            // What has become possible meanwhile gets its turn, even where one runs after another.
+            tokio::task::yield_now().await;
             continue;
         };
         // CANCEL-SAFE: each branch only waits for a sign; what it is about is read again above.
         tokio::select! {
+            biased;
+            changed = stop.changed() => if changed.is_err() { break },
             () = shared.wake.notified() => {}
             _ = attempts.join_next(), if !attempts.is_empty() => {}
-            changed = stop.changed() => if changed.is_err() { break },
             _ = timeout(wait, std::future::pending::<()>()) => {}
         }
     }
@@ -76,22 +82,35 @@ fn note(shared: &Shared, moved: &Result<bool, OutboxError>) -> Option<Duration> 
 }
 
 /// Plans and starts what can be started; tells whether there was anything.
-async fn turn(shared: &Arc<Shared>, attempts: &mut JoinSet<()>) -> Result<bool, OutboxError> {
-    let recorded = record::record(shared).await?;
-    let free = shared.settings.in_flight.saturating_sub(attempts.len());
-    let leased = claim::claim(shared, free).await?;
-    let claimed = leased.len();
+async fn turn(
+    shared: &Arc<Shared>,
+    attempts: &mut JoinSet<()>,
+    left: &mut usize,
+) -> Result<bool, OutboxError> {
+    let snapshot = shared.snapshot();
+    let planned = record::record(shared, &snapshot, *left).await?;
+    *left = planned.left;
+    let leased = claim::claim(shared, &snapshot).await?;
+    let moved = planned.moved + leased.len();
     for leased in leased {
-        attempts.spawn(attempt(Arc::clone(shared), Arc::new(leased)));
+        let place = shared.places.take(&leased.account);
+        let (shared, snapshot) = (Arc::clone(shared), Arc::clone(&snapshot));
+        attempts.spawn(attempt(shared, snapshot, leased, place));
     }
-    Ok(recorded + claimed > 0)
+    Ok(moved > 0)
 }
 
-async fn attempt(shared: Arc<Shared>, leased: Arc<Leased>) {
+/// Makes one attempt and settles it; its place is free again afterwards.
+async fn attempt(
+    shared: Arc<Shared>,
+    snapshot: Arc<Snapshot>,
+    leased: Leased,
+    _place: Option<OwnedSemaphorePermit>,
+) {
     let begun = shared.clock.now();
-    let attempted = deliver::deliver(&shared, &leased).await;
+    let attempted = deliver::deliver(&shared, &snapshot, &leased).await;
     let took = shared.clock.now().since(begun);
-    if let Err(err) = settle::settle(&shared, &leased, attempted, took).await {
+    if let Err(err) = settle::settle(&shared, &snapshot, &leased, attempted, took).await {
         // The lease expires, and the delivery is sent again with the vendor's idempotency aid.
         tracing::error!(delivery = %leased.id, error = %chain(&err), "The outcome is not recorded.");
     }

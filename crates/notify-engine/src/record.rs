@@ -1,62 +1,99 @@
-//! Record: accepted events become planned ones, with all their deliveries, in one transaction each.
+//! Record: accepted events become planned ones, with all their deliveries, many in one transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use notify_outbox::{OutboxError, Recorded, StoredEvent, WorkflowKey};
+use notify_outbox::{
+    End, EventState, OutboxError, Plan, Recorded, StoredEvent, WorkflowKey, WorkflowPlan,
+};
 
 use crate::engine::Shared;
-use crate::plan::{Unplannable, plan};
+use crate::plan::plan;
+use crate::snapshot::Snapshot;
 
 /// How many events are planned before deliveries get their turn.
-const MOST: usize = 64;
+const MOST: usize = 256;
 
 /// How long an event waits for an engine that knows its workflow.
 const UNMATCHED_AFTER: Duration = Duration::from_mins(1);
 
-/// Plans what waits and tells how many events left the queue.
-pub(crate) async fn record(shared: &Shared) -> Result<usize, OutboxError> {
-    let mut done = 0;
-    for (event, waited) in shared.outbox.accepted(MOST).await? {
-        done += usize::from(one(shared, &event, waited).await?);
-    }
-    Ok(done)
+/// What one turn of planning came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Planned {
+    /// How many events left the queue.
+    pub(crate) moved: usize,
+    /// How many stay, because this engine does not know their workflow.
+    pub(crate) left: usize,
 }
 
-async fn one(shared: &Shared, stored: &StoredEvent, waited: Duration) -> Result<bool, OutboxError> {
-    let event = match stored.load(&shared.registry) {
-        Ok(event) => event,
-        Err(problems) => {
-            tracing::error!(event = %stored.id, %problems, "The event cannot be read.");
-            shared
-                .outbox
-                .malformed(stored.id, problems.to_string())
-                .await?;
-            return Ok(true);
+/// Plans what waits, beyond the events that were left before.
+pub(crate) async fn record(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    left_before: usize,
+) -> Result<Planned, OutboxError> {
+    let waiting = shared.outbox.waiting(left_before + MOST).await?;
+    let mut planned = Planned::default();
+    let mut contexts = waiting.contexts;
+    let mut plans: BTreeMap<WorkflowKey, Vec<Plan>> = BTreeMap::new();
+    for (stored, waited) in waiting.events {
+        let event = match shared.known.event(&shared.registry, &stored) {
+            Ok(event) => event,
+            Err(problems) => {
+                tracing::error!(event = %stored.id, %problems, "The event cannot be read.");
+                set_aside(shared, &stored, EventState::Malformed, problems.to_string()).await?;
+                planned.moved += 1;
+                continue;
+            }
+        };
+        let end = End::new(stored.ended_at, stored.id, event.phase);
+        let context = contexts.entry(stored.workflow.clone()).or_default();
+        match plan(&end, &event, &snapshot.declared, context) {
+            Ok(plan) => {
+                context.follow(end, &plan);
+                plans.entry(stored.workflow).or_default().push(plan);
+            }
+            Err(why) if waited >= UNMATCHED_AFTER => {
+                tracing::warn!(event = %stored.id, %why, "Nobody knows what to do with the event.");
+                set_aside(shared, &stored, EventState::Unmatched, why.to_string()).await?;
+                planned.moved += 1;
+            }
+            Err(_) => planned.left += 1,
+        }
+    }
+    if plans.is_empty() {
+        return Ok(planned);
+    }
+    // What lost the race is read again in the next turn.
+    planned.moved += plans.values().map(Vec::len).sum::<usize>();
+    let whole = |(workflow, events)| {
+        let history = contexts.remove(&workflow).unwrap_or_default().history;
+        WorkflowPlan {
+            workflow,
+            history,
+            events,
         }
     };
-    loop {
-        let context = shared.outbox.plan_context(WorkflowKey::of(&event)).await?;
-        let planned = match plan(stored.id, &event, &shared.config, context) {
-            Ok(planned) => planned,
-            Err(unplannable) => return put_aside(shared, stored, waited, &unplannable).await,
-        };
-        match shared.outbox.record(planned).await? {
-            Recorded::Done => return Ok(true),
-            Recorded::LostRace => tracing::debug!(event = %stored.id, "Planning again."),
-        }
+    let plans = plans.into_iter().map(whole).collect();
+    let recorded = shared.outbox.record(plans).await?;
+    let lost = recorded
+        .iter()
+        .filter(|recorded| **recorded == Recorded::LostRace)
+        .count();
+    if lost > 0 {
+        tracing::debug!(
+            workflows = lost,
+            "Another engine was faster; planning again."
+        );
     }
+    Ok(planned)
 }
 
-async fn put_aside(
+async fn set_aside(
     shared: &Shared,
     stored: &StoredEvent,
-    waited: Duration,
-    why: &Unplannable,
-) -> Result<bool, OutboxError> {
-    let late = waited >= UNMATCHED_AFTER;
-    if late {
-        tracing::warn!(event = %stored.id, %why, "Nobody knows what to do with the event.");
-        shared.outbox.unmatched(stored.id, why.to_string()).await?;
-    }
-    Ok(late)
+    state: EventState,
+    why: String,
+) -> Result<(), OutboxError> {
+    shared.outbox.set_aside(stored.id, state, why).await
 }

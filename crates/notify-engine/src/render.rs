@@ -1,40 +1,9 @@
 //! Render: from facts to a message. Pure, so the same on every attempt.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-
 use notify_core::content::{Block, Field, Inline, Severity};
-use notify_core::{Message, Notification, Past, Problems, TerminalPhase, WorkflowEnded, time};
-use notify_outbox::SpecDigest;
+use notify_core::{Message, Past, TerminalPhase, WorkflowEnded, time};
+use notify_outbox::Summary;
 use notify_template::{Facts, Template};
-
-/// How many compiled templates are kept.
-const KEPT: usize = 1_000;
-
-/// Templates that were compiled before, by the digest of the spec that they stand in.
-#[derive(Debug, Default)]
-pub(crate) struct Templates(Mutex<BTreeMap<SpecDigest, Option<Template>>>);
-
-impl Templates {
-    /// Gives the template of a frozen notification, where it has one.
-    pub(crate) fn of(
-        &self,
-        digest: SpecDigest,
-        notification: &Notification,
-    ) -> Result<Option<Template>, Problems> {
-        // Nothing that panics under the lock leaves the map half-written.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = kept.get(&digest) {
-            return Ok(template.clone());
-        }
-        let template = Template::of(notification)?;
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(digest, template.clone());
-        Ok(template)
-    }
-}
 
 /// Says what an event means, in the author's words where there is a template.
 pub fn message(event: &WorkflowEnded, past: &Past, template: Option<&Template>) -> Message {
@@ -48,6 +17,32 @@ pub fn message(event: &WorkflowEnded, past: &Past, template: Option<&Template>) 
     }
     let execution = &event.execution;
     message.footer(format!("{}/{}", execution.project(), execution.domain()))
+}
+
+/// Says in one message what many deliveries to one recipient would have said.
+pub fn summary_message(summary: &Summary) -> Message {
+    let worst = summary.phases.keys().copied().map(severity).max();
+    let headline = format!("{} workflow runs ended", summary.deliveries);
+    let mut message = Message::new(headline, worst.unwrap_or(Severity::Info));
+    let count = |(phase, count): (&TerminalPhase, &u64)| Field {
+        label: phase.words().to_owned(),
+        value: count.to_string(),
+    };
+    let counts = Block::Fields(summary.phases.iter().map(count).collect());
+    let (first, last) = summary.between;
+    let when = format!("Between {} and {}.", first.for_people(), last.for_people());
+    let named = |(workflow, phase): &(_, TerminalPhase)| {
+        vec![Inline::plain(format!("{workflow} {}", phase.words()))]
+    };
+    let (ordered, items) = (false, summary.first.iter().map(named).collect());
+    message.blocks = vec![Block::text(when), counts, Block::Items { ordered, items }];
+    let named = u64::try_from(summary.first.len()).unwrap_or(u64::MAX);
+    let more = summary.deliveries.saturating_sub(named);
+    if more > 0 {
+        let text = format!("And {more} more: the outbox lists them all.");
+        message.blocks.push(Block::text(text));
+    }
+    message
 }
 
 fn headline(event: &WorkflowEnded, past: &Past) -> String {
@@ -115,6 +110,8 @@ fn fields(event: &WorkflowEnded) -> Vec<Field> {
     let took = event
         .started_at
         .zip(event.ended_at)
+        // Clocks differ: an end before its start says nothing about the time between.
+        .filter(|(start, end)| start <= end)
         .map(|(start, end)| time::words(end.since(start)));
     let attempt = (execution.attempt_number() > 1).then(|| execution.attempt_number().to_string());
     let code = event

@@ -1,240 +1,151 @@
-//! Leases: who may put what on the wire, and for how long.
+//! Which deliveries may be put on the wire now.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use notify_core::{Cause, Timestamp, time};
-use notify_outbox::{Claim, DeliveryState, Leased, OutboxError, Spec};
-use rusqlite::{Connection, named_params};
+use notify_core::Timestamp;
+use notify_outbox::settle::SILENT_ATTEMPTS;
+use notify_outbox::{Claim, Leased, OutboxError, Serve};
 
-use crate::row::{Columns, all};
-use crate::writer::doing;
-use crate::{conversation, intake, lane};
+use crate::lease::{self, Bundle, Terms};
+use crate::ledger::{Ledger, limit};
+use crate::{lane, lost, summary};
 
-pub(crate) fn claim(
-    connection: &Connection,
-    now: Timestamp,
-    claim: &Claim,
-) -> Result<Vec<Leased>, OutboxError> {
-    take_back(connection, now)?;
-    let leases: BTreeMap<String, Timestamp> = claim
-        .serve
-        .iter()
-        .map(|serve| (serve.account.to_string(), now.after(serve.lease)))
-        .collect();
+/// Answers with nothing where there is nothing to lease and nothing to take back.
+pub(crate) fn look(ledger: &Ledger<'_>, claim: &Claim) -> Result<Option<Vec<Leased>>, OutboxError> {
+    if lost::is_any(ledger)? {
+        return Ok(None);
+    }
+    for serve in claim.serve.iter().filter(|serve| serve.room > 0) {
+        let account = serve.account.to_string();
+        if !due_lanes(ledger, &account, claim.most_per_lane, 1)?.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Vec::new()))
+}
+
+/// Leases what is due.
+pub(crate) fn claim(ledger: &Ledger<'_>, claim: &Claim) -> Result<Vec<Leased>, OutboxError> {
+    lost::take_back(ledger)?;
     let mut leased = Vec::new();
-    for due in due_lanes(connection, now, &leases, claim.most)? {
-        let room = claim.most.saturating_sub(leased.len());
-        if room == 0 {
-            break;
-        }
-        let free = claim
-            .most_per_lane
-            .saturating_sub(in_flight(connection, due.seq)?);
-        if free == 0 {
-            lane::rest(connection, due.seq)?;
-            continue;
-        }
-        let until = leases.get(&due.account).copied().unwrap_or(now);
-        let term = Term {
-            until,
+    let mut bundle = Bundle::default();
+    for serve in &claim.serve {
+        let mut counter = Counter {
+            serve,
+            account: serve.account.to_string(),
+            most_per_lane: claim.most_per_lane,
             max_age: claim.max_age,
+            room: serve.room,
+            bundle: &mut bundle,
+            leased: &mut leased,
         };
-        leased.extend(lease(connection, now, due.seq, term, free.min(room))?);
-        lane::refresh(connection, due.seq)?;
+        counter.serve(ledger)?;
     }
     Ok(leased)
 }
 
 struct DueLane {
     seq: i64,
-    account: String,
+    next_at: Timestamp,
+    silent: u32,
 }
 
+/// Lists lanes in which a claim finds something, the earliest due first.
 fn due_lanes(
-    connection: &Connection,
-    now: Timestamp,
-    leases: &BTreeMap<String, Timestamp>,
+    ledger: &Ledger<'_>,
+    account: &str,
+    most_per_lane: usize,
     most: usize,
 ) -> Result<Vec<DueLane>, OutboxError> {
-    let accounts: Vec<&String> = leases.keys().collect();
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT seq, account FROM notify_lane
-             WHERE due_at <= :now AND account IN (SELECT value FROM json_each(:accounts))
-             ORDER BY due_at LIMIT :most",
-        )
-        .map_err(doing("find due lanes"))?;
-    let rows = statement
-        .query(named_params! {
-            ":now": now.as_micros(),
-            ":accounts": serde_json::json!(accounts).to_string(),
-            ":most": i64::try_from(most).unwrap_or(i64::MAX),
-        })
-        .map_err(doing("find due lanes"))?;
-    all(rows, |columns| {
-        Ok(DueLane {
-            seq: columns.get("seq")?,
-            account: columns.get("account")?,
-        })
-    })
+    ledger.list(
+        "find due lanes",
+        "SELECT seq, next_at, silent FROM notify_lane
+         WHERE account = ?1 AND due_at <= ?2 AND (full IS NULL OR full < ?3)
+         ORDER BY due_at, seq LIMIT ?4",
+        (
+            account,
+            ledger.now.as_micros(),
+            limit(most_per_lane),
+            limit(most),
+        ),
+        |columns| {
+            Ok(DueLane {
+                seq: columns.at(0)?,
+                next_at: Timestamp::from_micros(columns.at(1)?),
+                silent: columns.at(2)?,
+            })
+        },
+    )
 }
 
-fn in_flight(connection: &Connection, lane: i64) -> Result<usize, OutboxError> {
-    connection
-        .prepare_cached("SELECT count(*) FROM notify_delivery WHERE lane = ?1 AND state = 'leased'")
-        .and_then(|mut statement| statement.query_row([lane], |row| row.get::<_, i64>(0)))
-        .map(|count| usize::try_from(count).unwrap_or(0))
-        .map_err(doing("count leases"))
+/// Serves one account.
+struct Counter<'a> {
+    serve: &'a Serve,
+    account: String,
+    most_per_lane: usize,
+    max_age: Duration,
+    room: usize,
+    bundle: &'a mut Bundle,
+    leased: &'a mut Vec<Leased>,
 }
 
-fn lease(
-    connection: &Connection,
-    now: Timestamp,
-    lane: i64,
-    term: Term,
-    most: usize,
-) -> Result<Vec<Leased>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT d.seq, d.id AS delivery, d.lease_token, d.attempts, d.tries, d.created_at,
-                    d.account, d.recipient, d.action, d.conversation, d.reason, c.key,
-                    e.id, e.accepted_at, e.ended_at, e.body, e.past,
-                    s.digest, s.body AS spec, s.options_version
-             FROM notify_delivery d
-             JOIN notify_event e ON e.seq = d.event
-             JOIN notify_spec s ON s.digest = d.spec
-             LEFT JOIN notify_conversation c ON c.seq = d.conversation
-             WHERE d.lane = :lane AND d.state = 'pending' AND d.blocked = 0 AND d.not_before <= :now
-             ORDER BY d.not_before, d.seq LIMIT :most",
-        )
-        .map_err(doing("lease deliveries"))?;
-    let rows = statement
-        .query(named_params! {
-            ":lane": lane,
-            ":now": now.as_micros(),
-            ":most": i64::try_from(most).unwrap_or(i64::MAX),
-        })
-        .map_err(doing("lease deliveries"))?;
-    let found = all(rows, |columns| {
-        let (seq, conversation) = (columns.get("seq")?, columns.get("conversation")?);
-        let delivery = match leased(&columns, now) {
-            Ok(leased) if leased.age < term.max_age => Ok(leased),
-            Ok(leased) => {
-                let last: Option<String> = columns.get("reason")?;
-                let last = last.map(|last| format!("; {last}")).unwrap_or_default();
-                let why = format!("gave up after {}{last}", time::words(leased.age));
-                Err((DeliveryState::Expired, why))
+impl Counter<'_> {
+    fn serve(&mut self, ledger: &Ledger<'_>) -> Result<(), OutboxError> {
+        while self.room > 0 {
+            let lanes = due_lanes(ledger, &self.account, self.most_per_lane, self.room)?;
+            if lanes.is_empty() {
+                break;
             }
-            Err(OutboxError::Row(why)) => Err((DeliveryState::Held, why)),
-            Err(err) => return Err(err),
-        };
-        Ok((seq, conversation, delivery))
-    })?;
-    let mut all_leased = Vec::new();
-    for (seq, conversation, delivery) in found {
-        match delivery {
-            Ok(leased) => {
-                connection
-                    .prepare_cached(
-                        "UPDATE notify_delivery SET state = 'leased', lease_token = ?2, lease_until = ?3
-                         WHERE seq = ?1",
-                    )
-                    .and_then(|mut statement| {
-                        statement.execute((seq, leased.token, term.until.as_micros()))
-                    })
-                    .map_err(doing("lease deliveries"))?;
-                all_leased.push(leased);
-            }
-            Err((state, why)) => {
-                put_aside(connection, now, seq, state, &why)?;
-                if let Some(conversation) = conversation {
-                    conversation::advance(connection, now, conversation)?;
+            for lane in lanes {
+                if self.room > 0 {
+                    self.take(ledger, &lane)?;
                 }
             }
         }
+        Ok(())
     }
-    Ok(all_leased)
-}
 
-/// How long a lease lasts, and which deliveries are too old for one.
-#[derive(Clone, Copy)]
-struct Term {
-    until: Timestamp,
-    max_age: Duration,
-}
-
-/// Takes a delivery that cannot be sent out of everybody's way, with the reason.
-fn put_aside(
-    connection: &Connection,
-    now: Timestamp,
-    seq: i64,
-    state: DeliveryState,
-    why: &str,
-) -> Result<(), OutboxError> {
-    let settled_at = state.is_settled().then(|| now.as_micros());
-    connection
-        .execute(
-            "UPDATE notify_delivery SET state = ?2, reason = ?3, settled_at = ?4 WHERE seq = ?1",
-            (seq, state.name(), why, settled_at),
-        )
-        .map(drop)
-        .map_err(doing("put a delivery aside"))
-}
-
-fn leased(columns: &Columns<'_>, now: Timestamp) -> Result<Leased, OutboxError> {
-    Ok(Leased {
-        id: columns.delivery_id("delivery")?,
-        token: columns.get::<i64>("lease_token")? + 1,
-        attempts: columns.get("attempts")?,
-        tries: columns.get("tries")?,
-        age: now.since(columns.instant("created_at")?),
-        event: Arc::new(intake::stored(columns)?),
-        spec: Arc::new(Spec {
-            digest: columns.digest("digest")?,
-            body: columns.parse("spec")?,
-            options_version: columns.get("options_version")?,
-        }),
-        account: columns.parse("account")?,
-        recipient: notify_core::Recipient::of(&columns.get::<String>("recipient")?),
-        action: columns.action("action")?,
-        conversation: columns.get("key")?,
-    })
-}
-
-/// Takes back the leases of engines that are gone. What they held may have been delivered.
-fn take_back(connection: &Connection, now: Timestamp) -> Result<(), OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "UPDATE notify_delivery
-             SET state = 'pending', reason = 'unknown (lost_lease): the engine that sent it is gone',
-                 attempts = attempts + 1, tries = tries + 1, lease_until = NULL, not_before = :now
-             WHERE state = 'leased' AND lease_until <= :now
-             RETURNING seq, lane, tries, conversation",
-        )
-        .map_err(doing("take lost leases back"))?;
-    let rows = statement
-        .query(named_params! { ":now": now.as_micros() })
-        .map_err(doing("take lost leases back"))?;
-    let lost = all(rows, |columns| {
-        let (seq, lane): (i64, i64) = (columns.get("seq")?, columns.get("lane")?);
-        let (tries, conversation): (i64, Option<i64>) =
-            (columns.get("tries")?, columns.get("conversation")?);
-        Ok((seq, lane, tries, conversation))
-    })?;
-    for (seq, lane, tries, conversation) in lost {
-        connection
-            .execute(
-                "INSERT INTO notify_attempt (delivery, number, settled_at, took, outcome, detail)
-                 VALUES (?1, ?2, ?3, 0, 'unknown', ?4)",
-                (seq, tries, now.as_micros(), Cause::LostLease.name()),
-            )
-            .map_err(doing("note a lost lease"))?;
-        if let Some(conversation) = conversation {
-            conversation::advance(connection, now, conversation)?;
+    /// Leases what one lane may have on the wire. After that the lane is due no more for this claim,
+    /// or the claim has no room left.
+    fn take(&mut self, ledger: &Ledger<'_>, lane: &DueLane) -> Result<(), OutboxError> {
+        let quiet = lane.silent >= SILENT_ATTEMPTS;
+        let most = self.most_per_lane.min(if quiet { 1 } else { usize::MAX });
+        let on_the_wire = on_the_wire(ledger, lane.seq)?;
+        // A lane that is full for one claim may have room for another that allows more.
+        let full = |on_the_wire: usize| match on_the_wire {
+            1.. if quiet => Some(i64::MAX),
+            _ => (on_the_wire >= most).then(|| limit(self.most_per_lane)),
+        };
+        let allowed = self.serve.rate.map_or(usize::MAX, |rate| {
+            usize::try_from(rate.allowed(lane.next_at, ledger.now)).unwrap_or(usize::MAX)
+        });
+        let room = most.saturating_sub(on_the_wire).min(allowed).min(self.room);
+        if room == 0 {
+            return lane::claimed(ledger, lane.seq, lane.next_at, full(on_the_wire));
         }
-        lane::refresh(connection, lane)?;
+        if let Some(most) = self.serve.collapse_after {
+            summary::form(ledger, lane.seq, most, self.max_age)?;
+        }
+        let terms = Terms {
+            until: ledger.now.after(self.serve.lease),
+            max_age: self.max_age,
+        };
+        let before = self.leased.len();
+        lease::lease(ledger, lane.seq, terms, room, self.bundle, self.leased)?;
+        let taken = self.leased.len() - before;
+        let sent = u32::try_from(taken).unwrap_or(u32::MAX);
+        let next_at = match self.serve.rate {
+            Some(rate) if sent > 0 => rate.next(lane.next_at, ledger.now, sent),
+            _ => lane.next_at,
+        };
+        lane::claimed(ledger, lane.seq, next_at, full(on_the_wire + taken))?;
+        self.room -= taken;
+        Ok(())
     }
-    Ok(())
+}
+
+fn on_the_wire(ledger: &Ledger<'_>, lane: i64) -> Result<usize, OutboxError> {
+    let sql = "SELECT count(*) FROM notify_delivery WHERE lane = ?1 AND state = 'leased'";
+    let count = ledger.number("count leases", sql, [lane])?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }

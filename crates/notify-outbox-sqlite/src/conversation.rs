@@ -1,50 +1,48 @@
 //! Order and supersession within a conversation.
 
-use notify_core::{AccountId, Action, Receipt, Timestamp};
-use notify_outbox::{Conversation, ConversationState, NewDelivery, OutboxError, Spec, WorkflowKey};
-use rusqlite::{Connection, OptionalExtension, named_params};
+use notify_core::{Action, Receipt, Recipient, Timestamp};
+use notify_outbox::{
+    Conversation, ConversationState, DeliveryState, NewDelivery, OutboxError, WorkflowKey,
+};
+use rusqlite::named_params;
 
-use crate::lane;
-use crate::row::all;
-use crate::writer::doing;
+use crate::lane::Touched;
+use crate::ledger::Ledger;
+use crate::spec;
+
+/// The end time and the event's id: the order in a conversation.
+pub(crate) type Order<'a> = (Timestamp, &'a [u8; 16]);
 
 /// Lists the conversations of a workflow that are planned or open.
 pub(crate) fn of_workflow(
-    connection: &Connection,
+    ledger: &Ledger<'_>,
     workflow: &WorkflowKey,
 ) -> Result<Vec<Conversation>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT c.account, c.key, c.lane, c.recipient, c.opened_at, c.opened_by, s.digest, s.body, s.options_version
-             FROM notify_conversation c JOIN notify_spec s ON s.digest = c.spec
-             WHERE c.project = ?1 AND c.domain = ?2 AND c.workflow = ?3 AND c.state <> 'closed'
-             ORDER BY c.seq",
-        )
-        .map_err(doing("list conversations"))?;
-    let rows = statement
-        .query([
+    ledger.list(
+        "list conversations",
+        "SELECT account, key, lane, recipient, opened_at, opened_by, spec
+         FROM notify_conversation
+         WHERE project = ?1 AND domain = ?2 AND workflow = ?3 AND state <> 'closed'
+         ORDER BY seq",
+        [
             &workflow.project,
             &workflow.domain,
             workflow.workflow.as_str(),
-        ])
-        .map_err(doing("list conversations"))?;
-    all(rows, |columns| {
-        Ok(Conversation {
-            account: columns.parse("account")?,
-            key: columns.get("key")?,
-            lane: columns.get("lane")?,
-            recipient: notify_core::Recipient::of(&columns.get::<String>("recipient")?),
-            opened: (
-                columns.instant("opened_at")?,
-                columns.event_id("opened_by")?,
-            ),
-            spec: Spec {
-                digest: columns.digest("digest")?,
-                body: columns.parse("body")?,
-                options_version: columns.get("options_version")?,
-            },
-        })
-    })
+        ],
+        |columns| {
+            Ok(Conversation {
+                account: columns.parse("account")?,
+                key: columns.get("key")?,
+                lane: columns.get("lane")?,
+                recipient: Recipient::of(&columns.get::<String>("recipient")?),
+                opened: (
+                    columns.instant("opened_at")?,
+                    columns.event_id("opened_by")?,
+                ),
+                spec: spec::read(ledger, columns.digest("spec")?)?,
+            })
+        },
+    )
 }
 
 /// What a new delivery meets in its conversation.
@@ -52,69 +50,51 @@ pub(crate) struct Joined {
     /// The conversation's row.
     pub(crate) seq: i64,
     /// Why the delivery is pointless, where it is.
-    pub(crate) superseded: Option<String>,
+    pub(crate) superseded: Option<&'static str>,
 }
 
 /// Puts a new delivery into its conversation, which it makes where there is none.
 pub(crate) fn join(
-    connection: &Connection,
+    ledger: &Ledger<'_>,
     workflow: &WorkflowKey,
     delivery: &NewDelivery,
-    key: &str,
-    order: (Timestamp, &[u8; 16]),
+    (account, key): (&str, &str),
+    order: Order<'_>,
 ) -> Result<Joined, OutboxError> {
-    let account = delivery.account.to_string();
-    let known = connection
-        .query_row(
-            "SELECT seq, closed_at, closed_by FROM notify_conversation WHERE account = ?1 AND key = ?2",
-            [account.as_str(), key],
-            |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<[u8; 16]>>(2)?)),
-        )
-        .optional()
-        .map_err(doing("find a conversation"))?;
+    let known = ledger.one(
+        "find a conversation",
+        "SELECT seq, closed_at, closed_by FROM notify_conversation WHERE account = ?1 AND key = ?2",
+        [account, key],
+        |columns| {
+            let at: Option<i64> = columns.at(1)?;
+            let by: Option<[u8; 16]> = columns.at(2)?;
+            Ok((columns.at(0)?, at.map(Timestamp::from_micros).zip(by)))
+        },
+    )?;
     let opens = delivery.action == Action::Open;
-    let Some((seq, closed_at, closed_by)) = known else {
-        let seq = insert(connection, workflow, delivery, key, order)?;
+    let Some((seq, last_close)) = known else {
         return Ok(Joined {
-            seq,
+            seq: insert(ledger, workflow, delivery, (account, key), order)?,
             superseded: None,
         });
     };
-    let last_close = closed_at.map(Timestamp::from_micros).zip(closed_by);
     let late = last_close.is_some_and(|(at, by)| order < (at, &by));
-    if opens && late {
-        let superseded = Some("a later end closed the conversation already".to_owned());
-        return Ok(Joined { seq, superseded });
-    }
-    if opens {
-        let reopen = "UPDATE notify_conversation
-                      SET state = 'planned', lane = :lane, recipient = :recipient, spec = :spec, receipt = NULL
-                      WHERE seq = :seq AND state = 'closed'";
-        connection
-            .execute(
-                "UPDATE notify_conversation SET opened_at = ?2, opened_by = ?3
-                 WHERE seq = ?1 AND (opened_at, opened_by) < (?2, ?3)",
-                (seq, order.0.as_micros(), order.1),
-            )
-            .map_err(doing("note an opening"))?;
-        connection
-            .execute(
-                reopen,
-                named_params! {
-                    ":seq": seq,
-                    ":lane": delivery.lane,
-                    ":recipient": delivery.recipient.as_str(),
-                    ":spec": delivery.spec.digest.as_bytes(),
-                },
-            )
-            .map_err(doing("reopen a conversation"))?;
-    } else if !late {
-        connection
-            .execute(
+    match (opens, late) {
+        (true, true) => {
+            return Ok(Joined {
+                seq,
+                superseded: Some("a later end closed the conversation already"),
+            });
+        }
+        (true, false) => note_opening(ledger, seq, delivery, order)?,
+        (false, true) => {}
+        (false, false) => {
+            ledger.change(
+                "note a close",
                 "UPDATE notify_conversation SET closed_at = ?2, closed_by = ?3 WHERE seq = ?1",
                 (seq, order.0.as_micros(), order.1),
-            )
-            .map_err(doing("note a close"))?;
+            )?;
+        }
     }
     Ok(Joined {
         seq,
@@ -122,42 +102,70 @@ pub(crate) fn join(
     })
 }
 
-fn insert(
-    connection: &Connection,
-    workflow: &WorkflowKey,
+fn note_opening(
+    ledger: &Ledger<'_>,
+    seq: i64,
     delivery: &NewDelivery,
-    key: &str,
-    order: (Timestamp, &[u8; 16]),
-) -> Result<i64, OutboxError> {
-    connection
-        .query_row(
-            "INSERT INTO notify_conversation (account, key, state, project, domain, workflow, lane, recipient, spec, opened_at, opened_by)
-             VALUES (:account, :key, :state, :project, :domain, :workflow, :lane, :recipient, :spec, :at, :by)
-             RETURNING seq",
+    order: Order<'_>,
+) -> Result<(), OutboxError> {
+    ledger.change(
+        "note an opening",
+        "UPDATE notify_conversation SET opened_at = ?2, opened_by = ?3
+         WHERE seq = ?1 AND (opened_at, opened_by) < (?2, ?3)",
+        (seq, order.0.as_micros(), order.1),
+    )?;
+    ledger
+        .change(
+            "reopen a conversation",
+            "UPDATE notify_conversation
+             SET state = 'planned', lane = :lane, recipient = :recipient, spec = :spec, receipt = NULL
+             WHERE seq = :seq AND state = 'closed'",
             named_params! {
-                ":account": delivery.account.to_string(),
-                ":key": key,
-                ":state": ConversationState::Planned.name(),
-                ":project": workflow.project,
-                ":domain": workflow.domain,
-                ":workflow": workflow.workflow.as_str(),
+                ":seq": seq,
                 ":lane": delivery.lane,
                 ":recipient": delivery.recipient.as_str(),
                 ":spec": delivery.spec.digest.as_bytes(),
-                ":at": order.0.as_micros(),
-                ":by": order.1,
             },
-            |row| row.get(0),
         )
-        .map_err(doing("begin a conversation"))
+        .map(drop)
+}
+
+fn insert(
+    ledger: &Ledger<'_>,
+    workflow: &WorkflowKey,
+    delivery: &NewDelivery,
+    (account, key): (&str, &str),
+    order: Order<'_>,
+) -> Result<i64, OutboxError> {
+    ledger.change(
+        "begin a conversation",
+        "INSERT INTO notify_conversation (account, key, state, project, domain, workflow, lane,
+                                          recipient, spec, opened_at, opened_by)
+         VALUES (:account, :key, :state, :project, :domain, :workflow, :lane,
+                 :recipient, :spec, :at, :by)",
+        named_params! {
+            ":account": account,
+            ":key": key,
+            ":state": ConversationState::Planned.name(),
+            ":project": workflow.project,
+            ":domain": workflow.domain,
+            ":workflow": workflow.workflow.as_str(),
+            ":lane": delivery.lane,
+            ":recipient": delivery.recipient.as_str(),
+            ":spec": delivery.spec.digest.as_bytes(),
+            ":at": order.0.as_micros(),
+            ":by": order.1,
+        },
+    )?;
+    Ok(ledger.connection.last_insert_rowid())
 }
 
 /// Notes that a delivery of the conversation arrived.
 pub(crate) fn arrived(
-    connection: &Connection,
+    ledger: &Ledger<'_>,
     conversation: i64,
     action: Action,
-    order: (Timestamp, &[u8; 16]),
+    order: Order<'_>,
     receipt: &Receipt,
 ) -> Result<(), OutboxError> {
     // A later opening that waits behind this close will open the conversation anew.
@@ -174,8 +182,9 @@ pub(crate) fn arrived(
                        ELSE coalesce(receipt, :receipt)
                    END)
                WHERE seq = :seq";
-    connection
-        .execute(
+    ledger
+        .change(
+            "note what a conversation came to",
             sql,
             named_params! {
                 ":seq": conversation,
@@ -186,7 +195,6 @@ pub(crate) fn arrived(
             },
         )
         .map(drop)
-        .map_err(doing("note what a conversation came to"))
 }
 
 /// One unsettled delivery of a conversation.
@@ -194,9 +202,18 @@ struct Member {
     seq: i64,
     lane: i64,
     action: Action,
-    state: String,
+    ended_at: i64,
+    event_id: [u8; 16],
+    leased: bool,
     tries: u32,
     blocked: bool,
+}
+
+impl Member {
+    /// Tells whether a vendor may have seen it.
+    fn was_on_the_wire(&self) -> bool {
+        self.leased || self.tries > 0
+    }
 }
 
 /// Lets the earliest unsettled delivery of a conversation go, and only that one.
@@ -204,127 +221,96 @@ struct Member {
 /// A close supersedes earlier deliveries that were never on the wire; one that may have been is
 /// waited for. A close with nothing to close is skipped.
 pub(crate) fn advance(
-    connection: &Connection,
-    now: Timestamp,
+    ledger: &Ledger<'_>,
     conversation: i64,
+    touched: &mut Touched,
 ) -> Result<(), OutboxError> {
-    let mut members = unsettled(connection, conversation)?;
+    let mut members = unsettled(ledger, conversation)?;
     if let Some(close) = members
         .iter()
         .rposition(|member| member.action == Action::Close)
     {
         let later = members.split_off(close);
-        for member in &members {
-            let untouched = member.tries == 0 && member.state != "leased";
-            if untouched {
-                settle(
-                    connection,
-                    now,
-                    member,
-                    "superseded",
-                    "the workflow succeeded before it was sent",
-                )?;
-            }
+        let reason = "the workflow succeeded before it was sent";
+        for member in members.iter().filter(|member| !member.was_on_the_wire()) {
+            settle(ledger, member, DeliveryState::Superseded, reason)?;
+            touched.insert(member.lane);
         }
-        members.retain(|member| member.tries > 0 || member.state == "leased");
+        members.retain(Member::was_on_the_wire);
         members.extend(later);
     }
-    let on_the_wire = members.iter().any(|member| member.state == "leased");
-    let mut head_found = on_the_wire;
-    for member in members {
-        let pointless =
-            !head_found && member.action == Action::Close && !is_open(connection, conversation)?;
-        if pointless {
-            settle(connection, now, &member, "skipped", "nothing open")?;
-            end_unopened(connection, conversation)?;
+    let mut head_found = members.iter().any(|member| member.leased);
+    for member in members.iter().filter(|member| !member.leased) {
+        let closes_nothing =
+            !head_found && member.action == Action::Close && !is_open(ledger, conversation)?;
+        if closes_nothing {
+            settle(ledger, member, DeliveryState::Skipped, "nothing open")?;
+            touched.insert(member.lane);
+            end_unopened(ledger, conversation, member)?;
             continue;
         }
         let blocked = head_found;
         head_found = true;
         if blocked != member.blocked {
-            connection
-                .execute(
-                    "UPDATE notify_delivery SET blocked = ?2 WHERE seq = ?1",
-                    (member.seq, blocked),
-                )
-                .map_err(doing("order a conversation"))?;
-            lane::refresh(connection, member.lane)?;
+            ledger.change(
+                "order a conversation",
+                "UPDATE notify_delivery SET blocked = ?2 WHERE seq = ?1",
+                (member.seq, blocked),
+            )?;
+            touched.insert(member.lane);
         }
     }
     Ok(())
 }
 
-fn unsettled(connection: &Connection, conversation: i64) -> Result<Vec<Member>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT seq, lane, action, state, tries, blocked FROM notify_delivery
-             WHERE conversation = ?1 AND state IN ('pending', 'leased', 'held')
-             ORDER BY ended_at, event_id, seq",
-        )
-        .map_err(doing("order a conversation"))?;
-    let rows = statement
-        .query([conversation])
-        .map_err(doing("order a conversation"))?;
-    all(rows, |columns| {
-        Ok(Member {
-            seq: columns.get("seq")?,
-            lane: columns.get("lane")?,
-            action: columns.action("action")?,
-            state: columns.get("state")?,
-            tries: columns.get("tries")?,
-            blocked: columns.get("blocked")?,
-        })
-    })
+fn unsettled(ledger: &Ledger<'_>, conversation: i64) -> Result<Vec<Member>, OutboxError> {
+    ledger.list(
+        "order a conversation",
+        "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked
+         FROM notify_delivery
+         WHERE conversation = ?1 AND state IN ('pending', 'leased', 'held')
+         ORDER BY ended_at, event_id, seq",
+        [conversation],
+        |columns| {
+            Ok(Member {
+                seq: columns.get("seq")?,
+                lane: columns.get("lane")?,
+                action: columns.action("action")?,
+                ended_at: columns.get("ended_at")?,
+                event_id: columns.get("event_id")?,
+                leased: columns.get("leased")?,
+                tries: columns.get("tries")?,
+                blocked: columns.get("blocked")?,
+            })
+        },
+    )
 }
 
 fn settle(
-    connection: &Connection,
-    now: Timestamp,
+    ledger: &Ledger<'_>,
     member: &Member,
-    state: &str,
+    state: DeliveryState,
     reason: &str,
 ) -> Result<(), OutboxError> {
-    connection
-        .execute(
+    let now = ledger.now.as_micros();
+    ledger
+        .change(
+            "order a conversation",
             "UPDATE notify_delivery SET state = ?2, reason = ?3, settled_at = ?4 WHERE seq = ?1",
-            (member.seq, state, reason, now.as_micros()),
-        )
-        .map_err(doing("order a conversation"))?;
-    lane::refresh(connection, member.lane)
-}
-
-fn is_open(connection: &Connection, conversation: i64) -> Result<bool, OutboxError> {
-    connection
-        .query_row(
-            "SELECT state = 'open' FROM notify_conversation WHERE seq = ?1",
-            [conversation],
-            |row| row.get(0),
-        )
-        .map_err(doing("read a conversation"))
-}
-
-/// A conversation whose close found nothing open is over.
-fn end_unopened(connection: &Connection, conversation: i64) -> Result<(), OutboxError> {
-    connection
-        .execute(
-            "UPDATE notify_conversation SET state = 'closed' WHERE seq = ?1 AND state = 'planned'",
-            [conversation],
+            (member.seq, state.name(), reason, now),
         )
         .map(drop)
-        .map_err(doing("end a conversation"))
 }
 
-/// Tells whether an account is paused, and why.
-pub(crate) fn paused(
-    connection: &Connection,
-    account: &AccountId,
-) -> Result<Option<String>, OutboxError> {
-    connection
-        .query_row(
-            "SELECT reason FROM notify_account WHERE account = ?1",
-            [account.to_string()],
-            |row| row.get(0),
-        )
-        .optional()
-        .map_err(doing("read whether an account is paused"))
+fn is_open(ledger: &Ledger<'_>, conversation: i64) -> Result<bool, OutboxError> {
+    let sql = "SELECT state = 'open' FROM notify_conversation WHERE seq = ?1";
+    Ok(ledger.number("read a conversation", sql, [conversation])? == 1)
+}
+
+/// A conversation whose close found nothing open is over, unless a later opening waits.
+fn end_unopened(ledger: &Ledger<'_>, conversation: i64, close: &Member) -> Result<(), OutboxError> {
+    let sql = "UPDATE notify_conversation SET state = 'closed'
+               WHERE seq = ?1 AND state = 'planned' AND (opened_at, opened_by) <= (?2, ?3)";
+    let values = (conversation, close.ended_at, close.event_id);
+    ledger.change("end a conversation", sql, values).map(drop)
 }

@@ -1,151 +1,161 @@
 //! Events in, one for each attempt of an execution.
 
-use notify_core::Timestamp;
-use notify_outbox::{Accepted, EventId, EventState, NewEvent, OutboxError, StoredEvent};
-use rusqlite::{Connection, OptionalExtension, named_params};
-use std::time::Duration;
+use notify_core::{Execution, TerminalPhase, Timestamp};
+use notify_outbox::{Accepted, EventId, EventState, NewEvent, OutboxError, settle};
+use rusqlite::named_params;
 
-use crate::row::{Columns, VERSION, all};
-use crate::writer::doing;
+use crate::ledger::Ledger;
+use crate::row::VERSION;
 
-pub(crate) fn accept(
-    connection: &Connection,
-    now: Timestamp,
-    event: &NewEvent,
-) -> Result<Accepted, OutboxError> {
-    let first = known(connection, event, "state <> 'conflict'")?;
-    let Some((first, phase)) = first else {
-        insert(connection, now, event, EventState::Accepted, None)?;
+/// Stores an event, unless an end of the same attempt is stored already.
+pub(crate) fn accept(ledger: &Ledger<'_>, event: &NewEvent) -> Result<Accepted, OutboxError> {
+    if store(ledger, event, EventState::Accepted, None)? {
         return Ok(Accepted::Recorded(event.id));
+    }
+    let first = first(ledger, &event.execution)?;
+    let Some((first, phase)) = first else {
+        return Err(OutboxError::Storage {
+            doing: "store an event",
+            source: format!("there is another event {}", event.id).into(),
+        });
     };
     if phase == event.phase.name() {
         return Ok(Accepted::Duplicate(first));
     }
     // The same conflict told again is not a second one.
-    let told = format!("state = 'conflict' AND phase = '{}'", event.phase.name());
-    if known(connection, event, &told)?.is_none() {
+    if !is_known_conflict(ledger, &event.execution, event.phase)? {
         let reason = format!("the attempt ended `{phase}` before ({first})");
-        insert(connection, now, event, EventState::Conflict, Some(&reason))?;
+        store(ledger, event, EventState::Conflict, Some(&reason))?;
     }
     Ok(Accepted::Conflict(first))
 }
 
-/// Finds the stored end of the same attempt.
-fn known(
-    connection: &Connection,
-    event: &NewEvent,
-    which: &str,
+/// Finds the end of an attempt that was stored first.
+fn first(
+    ledger: &Ledger<'_>,
+    execution: &Execution,
 ) -> Result<Option<(EventId, String)>, OutboxError> {
-    let sql = format!(
+    ledger.one(
+        "look an event up",
         "SELECT id, phase FROM notify_event
-         WHERE project = :project AND domain = :domain AND name = :name AND attempt = :attempt
-           AND {which}"
-    );
-    let mut statement = connection
-        .prepare_cached(&sql)
-        .map_err(doing("look an event up"))?;
-    statement
-        .query_row(
-            named_params! {
-                ":project": event.execution.project(),
-                ":domain": event.execution.domain(),
-                ":name": event.execution.name(),
-                ":attempt": event.execution.attempt_number(),
-            },
-            |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, String>(1)?)),
-        )
-        .optional()
-        .map(|found| {
-            found.map(|(id, phase)| (EventId::from_uuid(uuid::Uuid::from_bytes(id)), phase))
-        })
-        .map_err(doing("look an event up"))
+         WHERE project = ?1 AND domain = ?2 AND name = ?3 AND attempt = ?4
+           AND state <> 'conflict' AND state <> 'malformed'",
+        (
+            execution.project(),
+            execution.domain(),
+            execution.name(),
+            execution.attempt_number(),
+        ),
+        |columns| Ok((columns.event_id("id")?, columns.get("phase")?)),
+    )
 }
 
-fn insert(
-    connection: &Connection,
-    now: Timestamp,
+fn is_known_conflict(
+    ledger: &Ledger<'_>,
+    execution: &Execution,
+    phase: TerminalPhase,
+) -> Result<bool, OutboxError> {
+    let known = ledger.number(
+        "look an event up",
+        "SELECT 1 FROM notify_event
+         WHERE project = ?1 AND domain = ?2 AND name = ?3 AND attempt = ?4 AND phase = ?5
+           AND state = 'conflict'",
+        (
+            execution.project(),
+            execution.domain(),
+            execution.name(),
+            execution.attempt_number(),
+            phase.name(),
+        ),
+    )?;
+    Ok(known == 1)
+}
+
+/// One row of events.
+pub(crate) struct Entry<'a> {
+    pub(crate) id: EventId,
+    pub(crate) state: EventState,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) project: &'a str,
+    pub(crate) domain: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) attempt: u32,
+    pub(crate) workflow: &'a str,
+    pub(crate) phase: TerminalPhase,
+    pub(crate) ended_at: Timestamp,
+    pub(crate) body: &'a str,
+}
+
+/// Stores an event, unless its key or its id is taken; tells whether it did.
+fn store(
+    ledger: &Ledger<'_>,
     event: &NewEvent,
     state: EventState,
     reason: Option<&str>,
-) -> Result<(), OutboxError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO notify_event (id, version, state, reason, project, domain, name, attempt,
-                                       workflow, phase, ended_at, accepted_at, body)
-             VALUES (:id, :version, :state, :reason, :project, :domain, :name, :attempt,
-                     :workflow, :phase, :ended_at, :now, :body)",
-        )
-        .and_then(|mut statement| {
-            statement.execute(named_params! {
-                ":id": event.id.uuid().as_bytes(),
-                ":version": VERSION,
-                ":state": state.name(),
-                ":reason": reason,
-                ":project": event.execution.project(),
-                ":domain": event.execution.domain(),
-                ":name": event.execution.name(),
-                ":attempt": event.execution.attempt_number(),
-                ":workflow": event.workflow.as_str(),
-                ":phase": event.phase.name(),
-                ":ended_at": event.ended_at.as_micros(),
-                ":now": now.as_micros(),
-                ":body": event.body,
-            })
-        })
-        .map(drop)
-        .map_err(doing("store an event"))
+) -> Result<bool, OutboxError> {
+    let stamp = settle::stamp(ledger.stamped.get(), ledger.now);
+    let stored = insert(
+        ledger,
+        &Entry {
+            id: event.id,
+            state,
+            reason,
+            project: event.execution.project(),
+            domain: event.execution.domain(),
+            name: event.execution.name(),
+            attempt: event.execution.attempt_number(),
+            workflow: event.workflow.as_str(),
+            phase: event.phase,
+            ended_at: event.ended_at.unwrap_or(stamp),
+            body: &event.body,
+        },
+    )?;
+    if stored && event.ended_at.is_none() {
+        ledger.stamped.set(stamp);
+    }
+    Ok(stored)
 }
 
-pub(crate) fn accepted(
-    connection: &Connection,
-    now: Timestamp,
-    most: usize,
-) -> Result<Vec<(StoredEvent, Duration)>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT id, accepted_at, ended_at, body, past FROM notify_event
-             WHERE state = 'accepted' ORDER BY seq LIMIT ?1",
-        )
-        .map_err(doing("list accepted events"))?;
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let rows = statement
-        .query([most])
-        .map_err(doing("list accepted events"))?;
-    all(rows, |columns| {
-        let event = stored(&columns)?;
-        let waited = now.since(event.accepted_at);
-        Ok((event, waited))
-    })
-}
-
-/// Reads an event from a row that has its columns.
-pub(crate) fn stored(columns: &Columns<'_>) -> Result<StoredEvent, OutboxError> {
-    Ok(StoredEvent {
-        id: columns.event_id("id")?,
-        accepted_at: columns.instant("accepted_at")?,
-        ended_at: columns.instant("ended_at")?,
-        body: columns.get("body")?,
-        past: columns.json("past")?,
-    })
+/// Stores a row, unless its key or its id is taken; tells whether it did.
+pub(crate) fn insert(ledger: &Ledger<'_>, entry: &Entry<'_>) -> Result<bool, OutboxError> {
+    let stored = ledger.change(
+        "store an event",
+        "INSERT INTO notify_event (id, version, state, reason, project, domain, name, attempt,
+                                   workflow, phase, ended_at, accepted_at, body)
+         VALUES (:id, :version, :state, :reason, :project, :domain, :name, :attempt,
+                 :workflow, :phase, :ended_at, :now, :body)
+         ON CONFLICT DO NOTHING",
+        named_params! {
+            ":id": entry.id.uuid().as_bytes(),
+            ":version": VERSION,
+            ":state": entry.state.name(),
+            ":reason": entry.reason,
+            ":project": entry.project,
+            ":domain": entry.domain,
+            ":name": entry.name,
+            ":attempt": entry.attempt,
+            ":workflow": entry.workflow,
+            ":phase": entry.phase.name(),
+            ":ended_at": entry.ended_at.as_micros(),
+            ":now": ledger.now.as_micros(),
+            ":body": entry.body,
+        },
+    )?;
+    Ok(stored == 1)
 }
 
 /// Takes an event out of planning, unless it left by itself.
-pub(crate) fn put_aside(
-    connection: &Connection,
+pub(crate) fn set_aside(
+    ledger: &Ledger<'_>,
     event: EventId,
     state: EventState,
     reason: &str,
 ) -> Result<(), OutboxError> {
-    connection
-        .execute(
-            "UPDATE notify_event SET state = :state, reason = :reason
-             WHERE id = :id AND state = 'accepted'",
-            named_params! {
-                ":state": state.name(),
-                ":reason": reason,
-                ":id": event.uuid().as_bytes(),
-            },
+    ledger
+        .change(
+            "set an event aside",
+            "UPDATE notify_event SET state = ?2, reason = ?3 WHERE id = ?1 AND state = 'accepted'",
+            (event.uuid().as_bytes(), state.name(), reason),
         )
         .map(drop)
-        .map_err(doing("put an event aside"))
 }

@@ -1,82 +1,96 @@
 //! Lanes: when each one has something to claim.
 //!
-//! **Invariant.** `due_at` is the instant from which a claim finds something in the lane, and NULL
-//! where nothing would be found; so a claim costs the same however much waits elsewhere.
+//! **Invariant.** `due_at` is the instant from which a claim finds something in the lane, but for
+//! leases that fill it, and NULL where nothing would be found; so a claim costs the same however
+//! much waits elsewhere.
 
-use notify_core::{AccountId, Timestamp};
+use std::collections::BTreeSet;
+
+use notify_core::Timestamp;
 use notify_outbox::OutboxError;
-use rusqlite::{Connection, named_params};
+use rusqlite::named_params;
 
-use crate::writer::doing;
+use crate::ledger::Ledger;
+
+/// Lanes in which something changed.
+pub(crate) type Touched = BTreeSet<i64>;
 
 /// Finds or makes a lane.
-pub(crate) fn find(
-    connection: &Connection,
-    account: &AccountId,
-    lane: &str,
-) -> Result<i64, OutboxError> {
-    // The update changes nothing; it makes RETURNING give the row that is there already.
-    connection
-        .prepare_cached(
-            "INSERT INTO notify_lane (account, lane) VALUES (?1, ?2)
-             ON CONFLICT (account, lane) DO UPDATE SET lane = excluded.lane
-             RETURNING seq",
-        )
-        .and_then(|mut statement| {
-            statement.query_row([account.to_string().as_str(), lane], |row| row.get(0))
-        })
-        .map_err(doing("find a lane"))
+pub(crate) fn find(ledger: &Ledger<'_>, account: &str, lane: &str) -> Result<i64, OutboxError> {
+    let doing = "find a lane";
+    let known = "SELECT seq FROM notify_lane WHERE account = ?1 AND lane = ?2";
+    if let Some(seq) = ledger.one(doing, known, [account, lane], |columns| columns.at(0))? {
+        return Ok(seq);
+    }
+    let new = "INSERT INTO notify_lane (account, lane, gate_at)
+               VALUES (?1, ?2, coalesce((SELECT gate_at FROM notify_gate WHERE account = ?1), 0))";
+    ledger.change(doing, new, [account, lane])?;
+    Ok(ledger.connection.last_insert_rowid())
 }
 
-/// Works out when a lane is due.
-pub(crate) fn refresh(connection: &Connection, lane: i64) -> Result<(), OutboxError> {
-    connection
-        .prepare_cached(
+/// Works out when lanes are due.
+pub(crate) fn refresh(
+    ledger: &Ledger<'_>,
+    lanes: impl IntoIterator<Item = i64>,
+) -> Result<(), OutboxError> {
+    for lane in lanes {
+        ledger.change(
+            "work out when a lane is due",
             "UPDATE notify_lane
-             SET due_at = (SELECT max(gate_at, not_before) FROM notify_delivery
+             SET due_at = (SELECT max(gate_at, next_at, not_before) FROM notify_delivery
+                           WHERE lane = ?1 AND state = 'pending' AND blocked = 0
+                           ORDER BY not_before LIMIT 1)
+             WHERE seq = ?1",
+            [lane],
+        )?;
+    }
+    Ok(())
+}
+
+/// Notes what a claim leaves behind: when the rate lets the next one go, and of which claims no more
+/// can be served until a lease ends.
+pub(crate) fn claimed(
+    ledger: &Ledger<'_>,
+    lane: i64,
+    next_at: Timestamp,
+    full: Option<i64>,
+) -> Result<(), OutboxError> {
+    ledger
+        .change(
+            "note what was claimed",
+            "UPDATE notify_lane
+             SET next_at = :next_at, full = :full,
+                 due_at = (SELECT max(gate_at, :next_at, not_before) FROM notify_delivery
                            WHERE lane = :lane AND state = 'pending' AND blocked = 0
                            ORDER BY not_before LIMIT 1)
              WHERE seq = :lane",
+            named_params! {
+                ":lane": lane,
+                ":next_at": next_at.as_micros(),
+                ":full": full,
+            },
         )
-        .and_then(|mut statement| statement.execute(named_params! { ":lane": lane }))
         .map(drop)
-        .map_err(doing("work out when a lane is due"))
 }
 
-/// Takes a full lane out of the claims until one of its deliveries is settled.
-pub(crate) fn rest(connection: &Connection, lane: i64) -> Result<(), OutboxError> {
-    connection
-        .prepare_cached("UPDATE notify_lane SET due_at = NULL WHERE seq = ?1")
-        .and_then(|mut statement| statement.execute([lane]))
-        .map(drop)
-        .map_err(doing("rest a lane"))
+/// Takes note that a lease of the lane ended without an answer that counts for its silence.
+pub(crate) fn freed(ledger: &Ledger<'_>, lane: i64) -> Result<(), OutboxError> {
+    let sql = "UPDATE notify_lane SET full = NULL WHERE seq = ?1 AND full IS NOT NULL";
+    ledger.change("free a lane", sql, [lane]).map(drop)
 }
 
-/// Shuts a lane until an instant.
-pub(crate) fn shut(
-    connection: &Connection,
-    lane: i64,
+/// Shuts every lane of an account until an instant, those that are new by then too.
+pub(crate) fn shut_account(
+    ledger: &Ledger<'_>,
+    account: &str,
     until: Timestamp,
 ) -> Result<(), OutboxError> {
-    connection
-        .execute(
-            "UPDATE notify_lane SET gate_at = max(gate_at, ?2) WHERE seq = ?1",
-            [lane, until.as_micros()],
-        )
-        .map_err(doing("shut a lane"))?;
-    refresh(connection, lane)
-}
-
-/// Lists the lanes of an account.
-pub(crate) fn of_account(
-    connection: &Connection,
-    account: &AccountId,
-) -> Result<Vec<i64>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached("SELECT seq FROM notify_lane WHERE account = ?1")
-        .map_err(doing("list lanes"))?;
-    let rows = statement
-        .query_map([account.to_string()], |row| row.get(0))
-        .map_err(doing("list lanes"))?;
-    rows.collect::<Result<_, _>>().map_err(doing("list lanes"))
+    let doing = "shut an account";
+    let values = (account, until.as_micros());
+    let new_lanes = "INSERT INTO notify_gate (account, gate_at) VALUES (?1, ?2)
+                     ON CONFLICT (account) DO UPDATE SET gate_at = max(gate_at, excluded.gate_at)";
+    ledger.change(doing, new_lanes, values)?;
+    let lanes = "UPDATE notify_lane SET gate_at = max(gate_at, ?2), due_at = max(due_at, ?2)
+                 WHERE account = ?1";
+    ledger.change(doing, lanes, values).map(drop)
 }

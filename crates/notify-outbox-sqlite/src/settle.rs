@@ -1,76 +1,48 @@
-//! What came of an attempt, and accounts that are paused and resumed.
+//! What came of an attempt.
 
-use notify_core::{AccountId, Outcome, Scope, Timestamp};
-use notify_outbox::{DeliveryState, Next, OutboxError, Settled, Settlement};
-use rusqlite::{Connection, OptionalExtension, named_params};
+use notify_core::{Action, Outcome, Scope, Timestamp};
+use notify_outbox::settle::{self, Next, Settlement};
+use notify_outbox::{DeliveryState, OutboxError, Settled};
+use rusqlite::named_params;
 
-use crate::row::Columns;
-use crate::writer::doing;
-use crate::{conversation, lane};
+use crate::lane::{self, Touched};
+use crate::ledger::Ledger;
+use crate::{account, conversation, row, summary};
 
-pub(crate) fn settle(
-    connection: &Connection,
-    now: Timestamp,
-    settlement: &Settlement,
-) -> Result<Settled, OutboxError> {
-    let decision = &settlement.decision;
-    let (state, not_before, receipt) = match &decision.next {
-        Next::Delivered(receipt) => (DeliveryState::Delivered, now, Some(receipt)),
-        Next::Pending { after } => (DeliveryState::Pending, now.after(*after), None),
-        Next::Rejected => (DeliveryState::Rejected, now, None),
-        Next::Expired => (DeliveryState::Expired, now, None),
-        Next::Held => (DeliveryState::Held, now, None),
-    };
-    let row = connection
-        .prepare_cached(
-            "UPDATE notify_delivery
-             SET state = :state, reason = :reason, receipt = :receipt, not_before = :not_before,
-                 attempts = attempts + :counts, tries = tries + 1, lease_until = NULL,
-                 settled_at = :settled_at
-             WHERE id = :id AND state = 'leased' AND lease_token = :token
-             RETURNING seq, lane, conversation, action, tries, ended_at, event_id",
-        )
-        .map_err(doing("settle a delivery"))?
-        .query_row(
-            named_params! {
-                ":id": settlement.delivery.uuid().as_bytes(),
-                ":token": settlement.token,
-                ":state": state.name(),
-                ":reason": decision.reason,
-                ":receipt": receipt.map(|receipt| serde_json::json!(receipt).to_string()),
-                ":not_before": not_before.as_micros(),
-                ":counts": decision.counts,
-                ":settled_at": state.is_settled().then(|| now.as_micros()),
-            },
-            |row| Ok(Row::read(&Columns(row))),
-        )
-        .optional()
-        .map_err(doing("settle a delivery"))?;
-    let Some(row) = row.transpose()? else {
+/// Stores what came of an attempt. A stale lease changes nothing.
+pub(crate) fn settle(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Settled, OutboxError> {
+    let Some(settled) = find(ledger, settlement)? else {
         return Ok(Settled::StaleLease);
     };
-    note_attempt(connection, now, settlement, &row)?;
-    if let Some(seq) = row.conversation {
-        if let Next::Delivered(receipt) = &decision.next {
-            let order = (row.ended_at, &row.event_id);
-            conversation::arrived(connection, seq, row.action, order, receipt)?;
-        }
-        conversation::advance(connection, now, seq)?;
+    update(ledger, settlement, settled.seq)?;
+    note_attempt(ledger, settlement, &settled)?;
+    let decision = &settlement.decision;
+    if settled.leads {
+        settle_members(ledger, settlement, settled.seq)?;
     }
-    lane::refresh(connection, row.lane)?;
+    let mut touched = Touched::new();
+    if let Some(seq) = settled.conversation {
+        if let Next::Delivered(receipt) = &decision.next {
+            let order = (settled.ended_at, &settled.event_id);
+            conversation::arrived(ledger, seq, settled.action, order, receipt)?;
+        }
+        conversation::advance(ledger, seq, &mut touched)?;
+    }
+    if matches!(decision.next, Next::Pending { .. }) {
+        account::hold_if_paused(ledger, &settlement.account.to_string(), settled.seq)?;
+        touched.insert(settled.lane);
+    }
+    mind_lane(ledger, settlement, settled.lane, &mut touched)?;
+    lane::refresh(ledger, touched)?;
     match decision.wait {
-        Some(wait) if wait.scope == Scope::Lane => {
-            lane::shut(connection, row.lane, now.after(wait.after))?;
+        Some(wait) if wait.scope == Scope::Account => {
+            let account = settlement.account.to_string();
+            lane::shut_account(ledger, &account, ledger.now.after(wait.after))?;
         }
-        Some(wait) => {
-            for lane in lane::of_account(connection, &settlement.account)? {
-                lane::shut(connection, lane, now.after(wait.after))?;
-            }
-        }
-        None => {}
+        _ => {}
     }
     if let Some(reason) = &decision.pause {
-        pause(connection, now, &settlement.account, reason)?;
+        account::pause(ledger, &settlement.account.to_string(), reason)?;
     }
     Ok(Settled::Done)
 }
@@ -80,106 +52,164 @@ struct Row {
     seq: i64,
     lane: i64,
     conversation: Option<i64>,
-    action: notify_core::Action,
+    leads: bool,
+    action: Action,
     tries: i64,
     ended_at: Timestamp,
     event_id: [u8; 16],
 }
 
-impl Row {
-    fn read(columns: &Columns<'_>) -> Result<Self, OutboxError> {
-        Ok(Self {
-            seq: columns.get("seq")?,
-            lane: columns.get("lane")?,
-            conversation: columns.get("conversation")?,
-            action: columns.action("action")?,
-            tries: columns.get("tries")?,
-            ended_at: columns.instant("ended_at")?,
-            event_id: columns.get("event_id")?,
-        })
-    }
+/// Finds the delivery, if it is still under this lease.
+fn find(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Option<Row>, OutboxError> {
+    ledger.one(
+        "find a delivery",
+        "SELECT seq, lane, conversation, summary IS seq AS leads, action, tries, ended_at, event_id
+         FROM notify_delivery WHERE id = ?1 AND state = 'leased' AND lease_token = ?2",
+        (settlement.delivery.uuid().as_bytes(), settlement.token),
+        |columns| {
+            Ok(Row {
+                seq: columns.get("seq")?,
+                lane: columns.get("lane")?,
+                conversation: columns.get("conversation")?,
+                leads: columns.get("leads")?,
+                action: columns.action("action")?,
+                tries: columns.get("tries")?,
+                ended_at: columns.instant("ended_at")?,
+                event_id: columns.get("event_id")?,
+            })
+        },
+    )
+}
+
+/// Moves the delivery where it was decided.
+fn update(ledger: &Ledger<'_>, settlement: &Settlement, seq: i64) -> Result<(), OutboxError> {
+    let decision = &settlement.decision;
+    let now = ledger.now;
+    let (state, not_before) = match &decision.next {
+        Next::Delivered(_) => (DeliveryState::Delivered, now),
+        Next::Pending { after } => (DeliveryState::Pending, now.after(*after)),
+        Next::Rejected => (DeliveryState::Rejected, now),
+        Next::Expired => (DeliveryState::Expired, now),
+        Next::Held(_) => (DeliveryState::Held, now),
+    };
+    let receipt = match &decision.next {
+        Next::Delivered(receipt) => Some(serde_json::json!(receipt).to_string()),
+        _ => None,
+    };
+    let release = match decision.next {
+        Next::Held(release) => Some(row::release(release)),
+        _ => None,
+    };
+    ledger
+        .change(
+            "settle a delivery",
+            "UPDATE notify_delivery
+             SET state = :state, reason = :reason, receipt = :receipt, not_before = :not_before,
+                 release = :release, attempts = attempts + :counts, tries = tries + 1,
+                 unsure = unsure OR :unsure, lease_until = NULL, settled_at = :settled_at
+             WHERE seq = :seq",
+            named_params! {
+                ":seq": seq,
+                ":state": state.name(),
+                ":reason": decision.reason,
+                ":receipt": receipt,
+                ":not_before": not_before.as_micros(),
+                ":release": release,
+                ":counts": decision.counts,
+                ":unsure": decision.unsure,
+                ":settled_at": state.is_settled().then(|| now.as_micros()),
+            },
+        )
+        .map(drop)
 }
 
 fn note_attempt(
-    connection: &Connection,
-    now: Timestamp,
+    ledger: &Ledger<'_>,
     settlement: &Settlement,
-    row: &Row,
+    settled: &Row,
 ) -> Result<(), OutboxError> {
     let detail = match &settlement.outcome {
         Outcome::Delivered(receipt) => Some(receipt.to_string()),
         _ => settlement.decision.reason.clone(),
     };
-    connection
-        .prepare_cached(
+    let took = i64::try_from(settlement.took.as_micros()).unwrap_or(i64::MAX);
+    ledger
+        .change(
+            "note an attempt",
             "INSERT INTO notify_attempt (delivery, number, settled_at, took, outcome, detail)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (
+                settled.seq,
+                settled.tries + 1,
+                ledger.now.as_micros(),
+                took,
+                settlement.outcome.name(),
+                detail,
+            ),
         )
-        .and_then(|mut statement| {
-            let took = i64::try_from(settlement.took.as_micros()).unwrap_or(i64::MAX);
-            let outcome = settlement.outcome.name();
-            statement.execute((row.seq, row.tries, now.as_micros(), took, outcome, detail))
-        })
         .map(drop)
-        .map_err(doing("note an attempt"))
 }
 
-/// Pauses an account and holds everything that waits for it.
-fn pause(
-    connection: &Connection,
-    now: Timestamp,
-    account: &AccountId,
-    reason: &str,
+/// Lets the members of a summary share what came of it.
+fn settle_members(
+    ledger: &Ledger<'_>,
+    settlement: &Settlement,
+    leader: i64,
 ) -> Result<(), OutboxError> {
-    let account_text = account.to_string();
-    connection
-        .execute(
-            "INSERT INTO notify_account (account, paused_at, reason) VALUES (?1, ?2, ?3)
-             ON CONFLICT (account) DO UPDATE SET reason = excluded.reason",
-            (&account_text, now.as_micros(), reason),
-        )
-        .and_then(|_| {
-            connection.execute(
-                "UPDATE notify_delivery SET state = 'held', reason = ?2
-                 WHERE account = ?1 AND state = 'pending'",
-                (&account_text, reason),
-            )
-        })
-        .map_err(doing("pause an account"))?;
-    lane::of_account(connection, account)?
-        .into_iter()
-        .try_for_each(|lane| lane::refresh(connection, lane))
+    let reason = settlement.decision.reason.as_deref();
+    let state = match &settlement.decision.next {
+        Next::Delivered(receipt) => {
+            return summary::told(ledger, leader, settlement.delivery, receipt);
+        }
+        Next::Held(release) => return summary::hold(ledger, leader, reason, *release),
+        Next::Pending { .. } => return Ok(()),
+        Next::Rejected => DeliveryState::Rejected,
+        Next::Expired => DeliveryState::Expired,
+    };
+    summary::finish(ledger, leader, state, reason, None)
 }
 
-/// Lets accounts work again and gives how many deliveries that set free.
-pub(crate) fn resume(
-    connection: &Connection,
-    now: Timestamp,
-    accounts: &[AccountId],
-) -> Result<u64, OutboxError> {
-    connection
-        .execute(
-            "UPDATE notify_event SET state = 'accepted', reason = NULL WHERE state = 'unmatched'",
-            [],
-        )
-        .map_err(doing("look at unmatched events anew"))?;
-    let mut freed = 0;
-    for account in accounts {
-        let text = account.to_string();
-        let set_free = connection
-            .execute("DELETE FROM notify_account WHERE account = ?1", [&text])
-            .and_then(|_| {
-                connection.execute(
-                    "UPDATE notify_delivery SET state = 'pending', not_before = ?2
-                     WHERE account = ?1 AND state = 'held'",
-                    (&text, now.as_micros()),
-                )
-            })
-            .map_err(doing("resume an account"))?;
-        freed += u64::try_from(set_free).unwrap_or(0);
-        for lane in lane::of_account(connection, account)? {
-            lane::refresh(connection, lane)?;
-        }
+/// Keeps the lane's silence and gate, and gives back the place that the lease took.
+fn mind_lane(
+    ledger: &Ledger<'_>,
+    settlement: &Settlement,
+    lane: i64,
+    touched: &mut Touched,
+) -> Result<(), OutboxError> {
+    let decision = &settlement.decision;
+    let doing = "keep a lane's state";
+    let sql = "SELECT silent, full IS NOT NULL FROM notify_lane WHERE seq = ?1";
+    let found = ledger.one(doing, sql, [lane], |columns| {
+        Ok((columns.at::<u32>(0)?, columns.at::<bool>(1)?))
+    })?;
+    let (before, full) = found.unwrap_or_default();
+    let silent = if decision.silent {
+        before.saturating_add(1)
+    } else {
+        0
+    };
+    let quiet = if decision.silent {
+        settle::quiet(silent)
+    } else {
+        None
+    };
+    let wait = decision
+        .wait
+        .filter(|wait| wait.scope == Scope::Lane)
+        .map(|wait| wait.after);
+    let shut = quiet.max(wait).map(|after| ledger.now.after(after));
+    if silent == before && !full && shut.is_none() {
+        return Ok(());
     }
-    Ok(freed)
+    if shut.is_some() {
+        touched.insert(lane);
+    }
+    ledger
+        .change(
+            doing,
+            "UPDATE notify_lane SET silent = ?2, full = NULL, gate_at = max(gate_at, ?3)
+             WHERE seq = ?1",
+            (lane, silent, shut.map_or(0, Timestamp::as_micros)),
+        )
+        .map(drop)
 }

@@ -1,86 +1,187 @@
 //! Looking into the ledger.
 
-use notify_core::{AccountId, Timestamp};
-use notify_outbox::{DeliveryRecord, EventId, OutboxError, Status};
-use rusqlite::{Connection, named_params};
+use notify_core::{AccountId, DeliveryId, Recipient, Timestamp};
+use notify_outbox::{
+    DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery, EventRecord, OutboxError, Status,
+};
+use rusqlite::named_params;
 
-use crate::row::all;
-use crate::writer::doing;
+use crate::ledger::{Ledger, limit};
 
-pub(crate) fn status(
-    connection: &Connection,
-    now: Timestamp,
-    accounts: &[AccountId],
-) -> Result<Status, OutboxError> {
-    let count = |sql: &str| -> Result<u64, OutboxError> {
-        connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)))
-            .map(|count| u64::try_from(count).unwrap_or(0))
-            .map_err(doing("count what there is to do"))
+/// Counts what there is to do.
+pub(crate) fn status(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Status, OutboxError> {
+    let doing = "count what there is to do";
+    let count = |sql: &str| {
+        let count = ledger.number(doing, sql, [])?;
+        Ok::<_, OutboxError>(u64::try_from(count).unwrap_or(0))
     };
-    let accounts: Vec<String> = accounts.iter().map(ToString::to_string).collect();
-    let next: Option<i64> = connection
-        .prepare_cached(
-            "SELECT min(at) FROM (
-                 SELECT min(due_at) AS at FROM notify_lane
-                 WHERE due_at IS NOT NULL AND account IN (SELECT value FROM json_each(?1))
-                 UNION ALL
-                 SELECT min(lease_until) FROM notify_delivery WHERE state = 'leased')",
-        )
-        .and_then(|mut statement| {
-            statement.query_row([serde_json::json!(accounts).to_string()], |row| row.get(0))
-        })
-        .map_err(doing("find what is due next"))?;
-    Ok(Status {
-        accepted: count("SELECT count(*) FROM notify_event WHERE state = 'accepted'")?,
+    let accepted = count("SELECT count(*) FROM notify_event WHERE state = 'accepted'")?;
+    let in_the_inbox = count("SELECT count(*) FROM notify_inbox")?;
+    let mut status = Status {
+        accepted: accepted + in_the_inbox,
         unplannable: count(
             "SELECT count(*) FROM notify_event WHERE state IN ('unmatched', 'malformed')",
         )?,
-        pending: count("SELECT count(*) FROM notify_delivery WHERE state = 'pending'")?,
-        leased: count("SELECT count(*) FROM notify_delivery WHERE state = 'leased'")?,
-        held: count("SELECT count(*) FROM notify_delivery WHERE state = 'held'")?,
-        next_due: next.map(|at| Timestamp::from_micros(at).since(now)),
-    })
+        conflicts: count("SELECT count(*) FROM notify_event WHERE state = 'conflict'")?,
+        next_due: next_due(ledger, accounts)?.map(|at| at.since(ledger.now)),
+        ..Status::default()
+    };
+    let open: Vec<(DeliveryState, i64)> = ledger.list(
+        doing,
+        "SELECT state, count(*) FROM notify_delivery
+         WHERE state IN ('pending', 'leased', 'held') GROUP BY state",
+        [],
+        |columns| Ok((columns.parse("state")?, columns.at(1)?)),
+    )?;
+    for (state, count) in open {
+        let count = u64::try_from(count).unwrap_or(0);
+        match state {
+            DeliveryState::Pending => status.pending = count,
+            DeliveryState::Leased => status.leased = count,
+            DeliveryState::Held => status.held = count,
+            _ => {}
+        }
+    }
+    Ok(status)
 }
 
+/// Finds the earliest instant at which a lane of these accounts or any lease is due.
+fn next_due(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Option<Timestamp>, OutboxError> {
+    let doing = "find what is due next";
+    let lease = "SELECT min(lease_until) FROM notify_delivery WHERE state = 'leased'";
+    let mut next = ledger
+        .one(doing, lease, [], |columns| columns.at::<Option<i64>>(0))?
+        .flatten();
+    for account in accounts {
+        let lane = "SELECT due_at FROM notify_lane
+                    WHERE account = ?1 AND due_at IS NOT NULL AND full IS NULL
+                    ORDER BY due_at LIMIT 1";
+        let due = ledger.one(doing, lane, [account.to_string()], |columns| {
+            columns.at::<i64>(0)
+        })?;
+        next = match (next, due) {
+            (Some(next), Some(due)) => Some(next.min(due)),
+            (next, due) => next.or(due),
+        };
+    }
+    Ok(next.map(Timestamp::from_micros))
+}
+
+/// Writes which states are asked for. Where an index has all rows in these states its own condition
+/// is added, by which SQLite finds it: it stays small, however much is settled.
+fn in_states(names: &[&str], indexed: &[&str]) -> String {
+    let list = |names: &[&str]| {
+        let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        format!(" AND state IN ({})", quoted.join(", "))
+    };
+    if names.is_empty() {
+        String::new()
+    } else if names.iter().all(|name| indexed.contains(name)) {
+        list(names) + &list(indexed)
+    } else {
+        list(names)
+    }
+}
+
+/// Lists deliveries.
 pub(crate) fn deliveries(
-    connection: &Connection,
-    event: Option<EventId>,
-    most: usize,
+    ledger: &Ledger<'_>,
+    query: &DeliveryQuery,
 ) -> Result<Vec<DeliveryRecord>, OutboxError> {
-    let mut statement = connection
-        .prepare_cached(
-            "SELECT d.id, e.id AS event, e.workflow, e.phase, d.account, d.recipient, d.action,
-                    d.state, d.reason, d.tries, d.not_before, d.receipt
-             FROM notify_delivery d JOIN notify_event e ON e.seq = d.event
-             WHERE :event IS NULL OR e.id = :event
-             ORDER BY d.seq DESC LIMIT :most",
-        )
-        .map_err(doing("list deliveries"))?;
-    let id = event.map(EventId::uuid);
-    let rows = statement
-        .query(named_params! {
-            ":event": id.as_ref().map(uuid::Uuid::as_bytes),
-            ":most": i64::try_from(most).unwrap_or(i64::MAX),
-        })
-        .map_err(doing("list deliveries"))?;
-    let mut deliveries = all(rows, |columns| {
-        Ok(DeliveryRecord {
-            id: columns.delivery_id("id")?,
-            event: columns.event_id("event")?,
-            workflow: columns.get("workflow")?,
-            phase: columns.parse("phase")?,
-            account: columns.parse("account")?,
-            recipient: notify_core::Recipient::of(&columns.get::<String>("recipient")?),
-            action: columns.action("action")?,
-            state: columns.parse("state")?,
-            reason: columns.get("reason")?,
-            tries: columns.get("tries")?,
-            not_before: columns.instant("not_before")?,
-            receipt: columns.json("receipt")?,
-        })
-    })?;
-    deliveries.reverse();
-    Ok(deliveries)
+    let states: Vec<&str> = query.states.iter().map(|state| state.name()).collect();
+    let states = in_states(&states, &["pending", "leased", "held"]);
+    let event = match query.event {
+        Some(_) => "event = (SELECT seq FROM notify_event WHERE id = :event)",
+        None => ":event IS NULL",
+    };
+    let ids = if query.ids.is_empty() {
+        " AND :ids IS NULL"
+    } else {
+        " AND id IN (SELECT unhex(value) FROM json_each(:ids))"
+    };
+    let sql = format!(
+        "SELECT d.id, e.id AS event, e.workflow, e.phase, d.account, d.recipient, d.action,
+                d.state, d.reason, d.release, d.tries, d.not_before, d.receipt
+         FROM (SELECT * FROM notify_delivery WHERE {event}{ids}{states}
+               ORDER BY seq DESC LIMIT :most) d
+         JOIN notify_event e ON e.seq = d.event
+         ORDER BY d.seq"
+    );
+    ledger.list(
+        "list deliveries",
+        &sql,
+        named_params! {
+            ":event": query.event.map(|id| id.uuid().into_bytes()),
+            ":ids": (!query.ids.is_empty()).then(|| hex(&query.ids)),
+            ":most": limit(query.most),
+        },
+        |columns| {
+            Ok(DeliveryRecord {
+                id: columns.delivery_id("id")?,
+                event: columns.event_id("event")?,
+                workflow: columns.get("workflow")?,
+                phase: columns.parse("phase")?,
+                account: columns.parse("account")?,
+                recipient: Recipient::of(&columns.get::<String>("recipient")?),
+                action: columns.action("action")?,
+                state: columns.parse("state")?,
+                reason: columns.get("reason")?,
+                release: columns.release("release")?,
+                tries: columns.get("tries")?,
+                not_before: columns.instant("not_before")?,
+                receipt: columns.json("receipt")?,
+            })
+        },
+    )
+}
+
+/// Writes ids as SQLite reads a list of them.
+fn hex(ids: &[DeliveryId]) -> String {
+    let ids: Vec<String> = ids
+        .iter()
+        .map(|id| id.uuid().simple().to_string())
+        .collect();
+    serde_json::json!(ids).to_string()
+}
+
+/// Lists events.
+pub(crate) fn events(
+    ledger: &Ledger<'_>,
+    query: &EventQuery,
+) -> Result<Vec<EventRecord>, OutboxError> {
+    let states: Vec<&str> = query.states.iter().map(|state| state.name()).collect();
+    let states = in_states(&states, &["unmatched", "malformed"]);
+    let event = match query.event {
+        Some(_) => "id = :event",
+        None => ":event IS NULL",
+    };
+    let sql = format!(
+        "SELECT id, project, domain, name, attempt, workflow, phase, ended_at, accepted_at,
+                state, reason
+         FROM (SELECT * FROM notify_event WHERE {event}{states} ORDER BY seq DESC LIMIT :most)
+         ORDER BY seq"
+    );
+    ledger.list(
+        "list events",
+        &sql,
+        named_params! {
+            ":event": query.event.map(|id| id.uuid().into_bytes()),
+            ":most": limit(query.most),
+        },
+        |columns| {
+            Ok(EventRecord {
+                id: columns.event_id("id")?,
+                project: columns.get("project")?,
+                domain: columns.get("domain")?,
+                execution: columns.get("name")?,
+                attempt: columns.get("attempt")?,
+                workflow: columns.get("workflow")?,
+                phase: columns.parse("phase")?,
+                ended_at: columns.instant("ended_at")?,
+                accepted_at: columns.instant("accepted_at")?,
+                state: columns.parse("state")?,
+                reason: columns.get("reason")?,
+            })
+        },
+    )
 }

@@ -1,125 +1,264 @@
 //! The one thread that owns the connection, and group commit.
 //!
 //! **Invariant.** A job's result is sent only after the transaction that holds its work is committed.
+//! Jobs that find nothing to write take no lock that another process could wait for.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 
-use notify_core::{Clock, Timestamp};
+use notify_core::Clock;
 use notify_outbox::OutboxError;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::{self, Seen};
+use crate::ledger::Ledger;
+use crate::spec::Specs;
+use crate::trouble::Trouble;
+
 /// The most jobs that share one commit.
 const MOST_PER_COMMIT: usize = 256;
 
-/// A job that did its work inside the transaction and waits to hear whether that was committed.
-type Report = Box<dyn FnOnce(Result<(), String>) + Send>;
+/// Work that needs a transaction.
+pub(crate) type Work<T> = Box<dyn FnOnce(&Ledger<'_>) -> Result<T, OutboxError> + Send>;
 
-/// Work for the thread: it is given the transaction.
-type Job = Box<dyn FnOnce(Transacted<'_>) -> Report + Send>;
+/// A look that gives the answer where nothing has to be written for it.
+pub(crate) type Look<T> = Box<dyn FnOnce(&Ledger<'_>) -> Result<Option<T>, OutboxError> + Send>;
 
-/// The open transaction and the instant, or why there is none.
-type Transacted<'a> = Result<(&'a Connection, Timestamp), String>;
+/// What a job needs.
+pub(crate) enum Way<T> {
+    /// To read.
+    Read(Work<T>),
+    /// To write.
+    Write(Work<T>),
+    /// To write, unless a look says that there is nothing to do.
+    Peek(Look<T>, Work<T>),
+}
 
 /// The way to the thread. The thread ends when the last of these is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Box<dyn Job>>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(crate) fn start(connection: Connection, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(4 * MOST_PER_COMMIT);
+        let worker = Worker {
+            connection,
+            clock,
+            seen: Seen::nothing(),
+            specs: Specs::default(),
+        };
         thread::Builder::new()
             .name("notify-sqlite".to_owned())
-            .spawn(move || work(connection, &*clock, queue))?;
+            .spawn(move || worker.work(queue))?;
         Ok(Self { jobs })
     }
 
-    /// Runs a job in a transaction and waits until it is committed.
+    /// Runs a job and waits until what it wrote is committed.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         doing: &'static str,
-        job: impl FnOnce(&Connection, Timestamp) -> Result<T, OutboxError> + Send + 'static,
+        way: Way<T>,
     ) -> Result<T, OutboxError> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |transacted| {
-            let result = transacted
-                .map_err(|why| storage(doing, why.into()))
-                .and_then(|(connection, now)| apart(connection, || job(connection, now)));
-            Box::new(move |committed| {
-                let result = result.and_then(|value| match committed {
-                    Ok(()) => Ok(value),
-                    Err(why) => Err(storage(doing, why.into())),
-                });
-                // The caller may have gone away; its work is committed all the same.
-                answer.send(result).ok();
-            })
-        });
-        self.jobs.send(job).await.map_err(|_| OutboxError::Closed)?;
+        let task = Task {
+            doing,
+            way: Some(way),
+            result: None,
+            answer,
+        };
+        let sent = self.jobs.send(Box::new(task)).await;
+        sent.map_err(|_| OutboxError::Closed)?;
         answered.await.map_err(|_| OutboxError::Closed)?
     }
 }
 
-/// Runs one job so that its failure undoes its own work and nobody else's.
-fn apart<T>(
-    connection: &Connection,
-    job: impl FnOnce() -> Result<T, OutboxError>,
-) -> Result<T, OutboxError> {
-    let savepoint = |sql| {
-        connection
-            .execute_batch(sql)
-            .map_err(doing("set a savepoint"))
-    };
-    savepoint("SAVEPOINT job")?;
-    match job() {
-        Ok(value) => savepoint("RELEASE job").map(|()| value),
-        Err(err) => {
-            savepoint("ROLLBACK TO job; RELEASE job")?;
-            Err(err)
+/// What the thread sees of a job.
+trait Job: Send {
+    /// Tells whether the job may get by without writing.
+    fn may_only_read(&self) -> bool;
+
+    /// Tries to get by without writing; tells whether it did.
+    fn look(&mut self, ledger: &Ledger<'_>) -> bool;
+
+    /// Does the work.
+    fn work(&mut self, ledger: &Ledger<'_>);
+
+    /// Sends the result, now that it is known whether the transaction is committed.
+    fn report(self: Box<Self>, committed: &Result<(), Trouble>);
+}
+
+/// A job with its result and the way back to whoever waits for it.
+struct Task<T> {
+    doing: &'static str,
+    way: Option<Way<T>>,
+    result: Option<Result<T, OutboxError>>,
+    answer: oneshot::Sender<Result<T, OutboxError>>,
+}
+
+impl<T: Send> Job for Task<T> {
+    fn may_only_read(&self) -> bool {
+        !matches!(self.way, Some(Way::Write(_)))
+    }
+
+    fn look(&mut self, ledger: &Ledger<'_>) -> bool {
+        match self.way.take() {
+            Some(Way::Read(read)) => self.result = Some(read(ledger)),
+            Some(Way::Peek(look, work)) => match look(ledger).transpose() {
+                Some(result) => self.result = Some(result),
+                None => self.way = Some(Way::Write(work)),
+            },
+            way => self.way = way,
         }
+        self.result.is_some()
+    }
+
+    fn work(&mut self, ledger: &Ledger<'_>) {
+        if self.look(ledger) {
+            return;
+        }
+        if let Some(Way::Write(work)) = self.way.take() {
+            self.result = Some(apart(ledger, work));
+        }
+    }
+
+    fn report(self: Box<Self>, committed: &Result<(), Trouble>) {
+        let result = match (self.result, committed) {
+            (Some(Err(err)), _) => Err(err),
+            (_, Err(trouble)) => Err(trouble.clone().while_doing(self.doing)),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(OutboxError::Closed),
+        };
+        // The caller may have gone away; its work is committed all the same.
+        self.answer.send(result).ok();
     }
 }
 
-fn work(mut connection: Connection, clock: &dyn Clock, mut queue: mpsc::Receiver<Job>) {
-    while let Some(first) = queue.blocking_recv() {
-        let mut batch = vec![first];
-        while batch.len() < MOST_PER_COMMIT {
-            match queue.try_recv() {
-                Ok(next) => batch.push(next),
-                Err(_) => break,
+/// Runs one job so that its failure undoes its own work and nobody else's.
+fn apart<T>(ledger: &Ledger<'_>, work: Work<T>) -> Result<T, OutboxError> {
+    let savepoint = |sql| ledger.change("set a savepoint", sql, []);
+    savepoint("SAVEPOINT job")?;
+    let result = work(ledger);
+    if result.is_err() && !ledger.connection.is_autocommit() {
+        savepoint("ROLLBACK TO job")?;
+    }
+    // A disk without room may have ended the transaction, and the savepoint with it.
+    if !ledger.connection.is_autocommit() {
+        savepoint("RELEASE job")?;
+    }
+    result
+}
+
+/// The thread's own.
+struct Worker {
+    connection: Connection,
+    clock: Arc<dyn Clock>,
+    seen: Seen,
+    specs: Specs,
+}
+
+type Batch = Vec<Box<dyn Job>>;
+
+impl Worker {
+    fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < MOST_PER_COMMIT {
+                match queue.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+            if batch.iter().all(|job| job.may_only_read()) {
+                batch = self.read(batch);
+            }
+            if !batch.is_empty() {
+                self.write(batch);
             }
         }
-        commit(&mut connection, clock, batch);
     }
-}
 
-fn commit(connection: &mut Connection, clock: &dyn Clock, batch: Vec<Job>) {
-    // IMMEDIATE takes the write lock at once, so a busy file is noticed before any work is done.
-    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
-    let (reports, committed): (Vec<Report>, _) = match begun {
-        Ok(transaction) => {
-            let run = |job: Job| job(Ok((&transaction, clock.now())));
-            let reports = batch.into_iter().map(run).collect();
-            (reports, transaction.commit().map_err(|err| err.to_string()))
+    /// Answers what can be answered from a snapshot and gives the rest back.
+    fn read(&mut self, batch: Batch) -> Batch {
+        let begun = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred);
+        let Ok(transaction) = begun else {
+            return batch;
+        };
+        let stamped = Cell::new(self.clock.now());
+        let ledger = Ledger {
+            connection: &transaction,
+            now: self.clock.now(),
+            specs: &self.specs,
+            stamped: &stamped,
+        };
+        let Ok(stored) = Seen::read(&ledger) else {
+            return batch;
+        };
+        let seen = stored.with(self.seen);
+        if seen.set_back(ledger.now).is_some() {
+            return batch;
         }
-        Err(err) => {
-            let refuse = |job: Job| job(Err(err.to_string()));
-            (batch.into_iter().map(refuse).collect(), Ok(()))
+        self.seen = seen.seeing(ledger.now);
+        let (answered, rest): (Batch, Batch) = batch
+            .into_iter()
+            .map(|mut job| (job.look(&ledger), job))
+            .fold((Batch::new(), Batch::new()), |mut sorted, (done, job)| {
+                let side = if done { &mut sorted.0 } else { &mut sorted.1 };
+                side.push(job);
+                sorted
+            });
+        let ended = transaction.commit().map_err(Trouble::from);
+        for job in answered {
+            job.report(&ended);
         }
-    };
-    for report in reports {
-        report(committed.clone());
+        rest
     }
-}
 
-/// Says what the store was doing when it failed.
-pub(crate) fn doing(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> OutboxError {
-    move |err| storage(doing, err.into())
-}
+    /// Does everything in one transaction.
+    fn write(&mut self, mut batch: Batch) {
+        let done = self.transact(&mut batch);
+        for job in batch {
+            job.report(&done);
+        }
+    }
 
-fn storage(doing: &'static str, source: Box<dyn std::error::Error + Send + Sync>) -> OutboxError {
-    OutboxError::Storage { doing, source }
+    fn transact(&mut self, batch: &mut Batch) -> Result<(), Trouble> {
+        // IMMEDIATE takes the write lock at once, so a busy file is noticed before any work is done.
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let stamped = Cell::new(self.clock.now());
+        let ledger = Ledger {
+            connection: &transaction,
+            now: self.clock.now(),
+            specs: &self.specs,
+            stamped: &stamped,
+        };
+        let changes = transaction.total_changes();
+        let stored = Seen::read(&ledger)?;
+        let mut seen = stored.with(self.seen);
+        match seen.set_back(ledger.now) {
+            Some(by) => seen = clock::set_back(&ledger, seen, by)?,
+            None => seen = seen.seeing(ledger.now),
+        }
+        for job in batch.iter_mut() {
+            job.work(&ledger);
+            if transaction.is_autocommit() {
+                let help = "make room on the disk, and see that it works";
+                return Err(Trouble::new("SQLite gave the transaction up", help));
+            }
+        }
+        if transaction.total_changes() != changes {
+            stored.note(&ledger)?;
+        }
+        transaction.commit()?;
+        self.seen = seen;
+        Ok(())
+    }
 }

@@ -4,63 +4,85 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use notify_core::AccountId;
+use notify_core::{AccountId, DeliveryId, Rate};
 
 use crate::record::{
-    Accepted, DeliveryRecord, EventId, Leased, NewEvent, Plan, PlanContext, Recorded, Settled,
-    Status, StoredEvent, WorkflowKey,
+    Accepted, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState, Leased,
+    NewEvent, Recorded, Settled, Status, Waiting, WorkflowPlan,
 };
 use crate::settle::Settlement;
 
 /// A ledger of events and deliveries.
 ///
 /// Every method is one transaction: it happened as a whole when it returns `Ok`, and on a
-/// [durable](Self::durable) outbox it survives the end of the process from then on.
+/// [durable](Self::durable) outbox it survives the end of the process from then on. All stores keep
+/// one suite of tests: `notify_testkit::outbox`.
+///
+/// **Time.** Callers pass durations, and the store reckons with its own clock. A clock that was set
+/// back takes the waits and leases in the store back with it, so that nothing waits for the
+/// difference.
 #[async_trait]
 pub trait Outbox: Debug + Send + Sync {
     /// Tells whether what was accepted survives the end of the process.
     fn durable(&self) -> bool;
 
     /// Stores an event, unless an end of the same attempt of the execution is stored already.
+    ///
+    /// An event that does not say when it ended, ended now.
     async fn accept(&self, event: NewEvent) -> Result<Accepted, OutboxError>;
 
-    /// Lists events that wait to be planned, the earliest first, with how long they have waited.
-    async fn accepted(&self, most: usize) -> Result<Vec<(StoredEvent, Duration)>, OutboxError>;
+    /// Lists events that wait to be planned, the earliest first, with what plan needs to know of
+    /// their workflows.
+    async fn waiting(&self, most: usize) -> Result<Waiting, OutboxError>;
 
-    /// Reads what plan needs to know about a workflow.
-    async fn plan_context(&self, workflow: WorkflowKey) -> Result<PlanContext, OutboxError>;
+    /// Stores what was planned: deliveries in, history compared and set, events planned.
+    ///
+    /// What was planned for one workflow is stored as a whole or, where another engine was faster,
+    /// not at all. Gives one answer for each workflow, in order.
+    async fn record(&self, plans: Vec<WorkflowPlan>) -> Result<Vec<Recorded>, OutboxError>;
 
-    /// Stores a plan: deliveries in, history compared and set, event planned.
-    async fn record(&self, plan: Plan) -> Result<Recorded, OutboxError>;
-
-    /// Takes an event out of planning because no engine knows its workflow.
-    async fn unmatched(&self, event: EventId, reason: String) -> Result<(), OutboxError>;
-
-    /// Takes an event out of planning because it cannot be read.
-    async fn malformed(&self, event: EventId, reason: String) -> Result<(), OutboxError>;
+    /// Takes an accepted event out of planning: nobody knows its workflow (`unmatched`), or it does
+    /// not read (`malformed`). An event in another state stays as it is.
+    async fn set_aside(
+        &self,
+        event: EventId,
+        state: EventState,
+        reason: String,
+    ) -> Result<(), OutboxError>;
 
     /// Leases deliveries that are due, in order within a conversation.
     ///
-    /// A lease that expired is taken back first: its delivery is recorded as unknown and due again.
-    /// A record that does not read is held with the reason, and stands in nobody's way.
+    /// A lease that expired is taken back first: its delivery is recorded as unknown, and due again
+    /// or held, as it was declared. A record that does not read is held with the reason, and stands
+    /// in nobody's way.
     async fn claim(&self, claim: Claim) -> Result<Vec<Leased>, OutboxError>;
 
-    /// Stores what came of attempts. A stale lease changes nothing.
+    /// Stores what came of an attempt. A stale lease changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError>;
 
-    /// Lets paused accounts work again: their held deliveries become due, and events that nobody
-    /// could plan are looked at anew.
+    /// Lets paused accounts work again: what was held for them becomes due, and events that nobody
+    /// could plan are looked at anew. Gives how many deliveries that set free.
     async fn resume(&self, accounts: Vec<AccountId>) -> Result<u64, OutboxError>;
+
+    /// Makes deliveries due now, as if they were new: what is held, rejected, expired or waits.
+    /// Gives those that were in one of these states.
+    async fn replay(&self, deliveries: Vec<DeliveryId>) -> Result<Vec<DeliveryId>, OutboxError>;
+
+    /// Gives deliveries up that wait or are held, with the reason. Gives those that did.
+    async fn drop(
+        &self,
+        deliveries: Vec<DeliveryId>,
+        reason: String,
+    ) -> Result<Vec<DeliveryId>, OutboxError>;
 
     /// Counts what there is to do, and how long until something is due for these accounts.
     async fn status(&self, accounts: Vec<AccountId>) -> Result<Status, OutboxError>;
 
-    /// Lists the deliveries of one event, or the latest of all.
-    async fn deliveries(
-        &self,
-        event: Option<EventId>,
-        most: usize,
-    ) -> Result<Vec<DeliveryRecord>, OutboxError>;
+    /// Lists deliveries, the latest `most` of those asked for, in the order they were recorded.
+    async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<DeliveryRecord>, OutboxError>;
+
+    /// Lists events, the latest `most` of those asked for, in the order they were accepted.
+    async fn events(&self, query: EventQuery) -> Result<Vec<EventRecord>, OutboxError>;
 }
 
 /// What an engine can send right now.
@@ -68,9 +90,7 @@ pub trait Outbox: Debug + Send + Sync {
 pub struct Claim {
     /// The accounts that it serves.
     pub serve: Vec<Serve>,
-    /// How many deliveries it can send at once.
-    pub most: usize,
-    /// How many of them may be of one lane, those already leased included.
+    /// How many deliveries of one lane may be leased at once, by all engines together.
     pub most_per_lane: usize,
     /// The age from which a delivery is of no use any more: it expires instead.
     pub max_age: Duration,
@@ -83,6 +103,13 @@ pub struct Serve {
     pub account: AccountId,
     /// How long a lease lasts: the transport's deadline and a margin.
     pub lease: Duration,
+    /// How many deliveries the engine can send now.
+    pub room: usize,
+    /// How fast each lane may go.
+    pub rate: Option<Rate>,
+    /// More deliveries than this for one recipient, all due, go as one summary. `None` where
+    /// each is to go by itself.
+    pub collapse_after: Option<usize>,
 }
 
 /// Why the ledger could not do what was asked. What was asked did not happen.

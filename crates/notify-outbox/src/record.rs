@@ -1,19 +1,22 @@
 //! What the ledger holds, as values.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify_core::{
-    AccountId, Action, DeliveryId, Execution, Malformed, Notification, Past, Problems, Receipt,
-    Recipient, Registry, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName, event::wire,
+    AccountId, Action, DeliveryId, Execution, IfUnknown, Malformed, Notification, Past, Problems,
+    Receipt, Recipient, Registry, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName,
+    event::wire,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{End, History};
+use crate::settle::Release;
 
 /// Declares a closed set of states with their names in the ledger.
 macro_rules! states {
@@ -85,7 +88,7 @@ states! {
         Rejected = "rejected",
         /// It grew too old to be of use.
         Expired = "expired",
-        /// Its account is paused.
+        /// It waits for its account to work again, or for somebody to replay it.
         Held = "held",
         /// A later delivery of the conversation made it pointless.
         Superseded = "superseded",
@@ -149,7 +152,7 @@ impl fmt::Debug for EventId {
 }
 
 /// A workflow within its project and domain: what a history belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkflowKey {
     /// The project.
     pub project: String,
@@ -181,8 +184,8 @@ pub struct NewEvent {
     pub workflow: WorkflowName,
     /// How it ended.
     pub phase: TerminalPhase,
-    /// When it ended.
-    pub ended_at: Timestamp,
+    /// When it ended; `None` is the instant of acceptance.
+    pub ended_at: Option<Timestamp>,
     /// The event's wire form, as JSON text.
     pub body: String,
 }
@@ -212,6 +215,8 @@ impl Accepted {
 pub struct StoredEvent {
     /// Its identity.
     pub id: EventId,
+    /// The workflow whose run it was.
+    pub workflow: WorkflowKey,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When it ended.
@@ -304,13 +309,25 @@ pub fn delivery_id(event: EventId, spec: &SpecDigest, recipient: &Recipient) -> 
     hash.update(event.uuid().as_bytes());
     hash.update(spec.as_bytes());
     hash.update(recipient.as_str());
-    let digest: [u8; 32] = hash.finalize().into();
+    DeliveryId::from_uuid(digest_to_uuid(&hash.finalize().into()))
+}
+
+fn digest_to_uuid(digest: &[u8; 32]) -> Uuid {
     let mut bytes = [0; 16];
     bytes
         .iter_mut()
         .zip(digest)
-        .for_each(|(to, from)| *to = from);
-    DeliveryId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        .for_each(|(to, from)| *to = *from);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// Events that wait to be planned.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// The events, the earliest first, and how long each has waited.
+    pub events: Vec<(StoredEvent, Duration)>,
+    /// What plan needs to know of each workflow among them.
+    pub contexts: BTreeMap<WorkflowKey, PlanContext>,
 }
 
 /// What plan needs to know beside the event and the definitions.
@@ -320,6 +337,38 @@ pub struct PlanContext {
     pub history: History,
     /// Conversations of the workflow that are planned or open.
     pub conversations: Vec<Conversation>,
+}
+
+impl PlanContext {
+    /// Takes in what was planned for an end, for the planning of the workflow's next one.
+    pub fn follow(&mut self, end: End, plan: &Plan) {
+        let history = std::mem::take(&mut self.history);
+        self.history = history.with(end);
+        let order = (end.at, plan.event);
+        for delivery in &plan.deliveries {
+            let Some(key) = &delivery.conversation else {
+                continue;
+            };
+            if delivery.action != Action::Open || delivery.state != NewState::Pending {
+                continue;
+            }
+            let known = self
+                .conversations
+                .iter_mut()
+                .find(|known| known.account == delivery.account && known.key == *key);
+            match known {
+                Some(known) => known.opened = known.opened.max(order),
+                None => self.conversations.push(Conversation {
+                    account: delivery.account.clone(),
+                    key: key.clone(),
+                    lane: delivery.lane.clone(),
+                    recipient: delivery.recipient.clone(),
+                    opened: order,
+                    spec: Arc::clone(&delivery.spec),
+                }),
+            }
+        }
+    }
 }
 
 /// Something that one delivery opened and a later one may close.
@@ -336,7 +385,18 @@ pub struct Conversation {
     /// End time and event of the latest opening: an end before that does not close it.
     pub opened: (Timestamp, EventId),
     /// The spec of the delivery that opened it.
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
+}
+
+/// Everything that plan decided about waiting events of one workflow, to be stored together.
+#[derive(Clone, Debug)]
+pub struct WorkflowPlan {
+    /// The workflow.
+    pub workflow: WorkflowKey,
+    /// The history with the ends of these events in it, on top of the version that plan saw.
+    pub history: History,
+    /// What was decided about each event, in the order in which it was.
+    pub events: Vec<Plan>,
 }
 
 /// Everything that plan decided about one event.
@@ -344,12 +404,8 @@ pub struct Conversation {
 pub struct Plan {
     /// The event.
     pub event: EventId,
-    /// The workflow whose history is written.
-    pub workflow: WorkflowKey,
     /// What was found in the history, to be frozen into the event.
     pub past: Past,
-    /// The history with this end in it, on top of the version that plan saw.
-    pub history: History,
     /// The deliveries, those that are skipped among them.
     pub deliveries: Vec<NewDelivery>,
 }
@@ -360,7 +416,9 @@ pub struct NewDelivery {
     /// Its identity.
     pub id: DeliveryId,
     /// The frozen notification.
-    pub spec: Spec,
+    pub spec: Arc<Spec>,
+    /// What is done when nobody knows whether it arrived.
+    pub if_unknown: IfUnknown,
     /// The account.
     pub account: AccountId,
     /// The lane within the account.
@@ -389,7 +447,7 @@ pub enum NewState {
 pub enum Recorded {
     /// It is stored.
     Done,
-    /// Another engine wrote the history in between: plan again.
+    /// Another engine planned for the workflow in between, and nothing was stored: plan again.
     LostRace,
 }
 
@@ -406,6 +464,10 @@ pub struct Leased {
     pub tries: u32,
     /// Since when the delivery is promised, as the store's clock sees it.
     pub age: Duration,
+    /// What is done when nobody knows whether it arrived.
+    pub if_unknown: IfUnknown,
+    /// Whether an earlier attempt may have arrived.
+    pub unsure: bool,
     /// The event.
     pub event: Arc<StoredEvent>,
     /// The frozen notification.
@@ -418,6 +480,45 @@ pub struct Leased {
     pub action: Action,
     /// The conversation's key.
     pub conversation: Option<String>,
+    /// What else this delivery stands for, where there was a storm.
+    pub summary: Option<Summary>,
+}
+
+impl Leased {
+    /// Returns the identity that goes on the wire.
+    ///
+    /// A summary has one of its own: it says more than the delivery that it is sent in place of,
+    /// and that one may have been sent before.
+    pub fn wire_id(&self) -> DeliveryId {
+        let Some(summary) = &self.summary else {
+            return self.id;
+        };
+        let mut hash = Sha256::new();
+        hash.update(b"summary");
+        hash.update(self.id.uuid().as_bytes());
+        hash.update(summary.deliveries.to_be_bytes());
+        DeliveryId::from_uuid(digest_to_uuid(&hash.finalize().into()))
+    }
+}
+
+/// What a summary says in place of many deliveries to one recipient.
+///
+/// It is fixed when the summary is first leased, and the same on every attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many deliveries it stands for.
+    pub deliveries: u64,
+    /// How many of them tell of each phase.
+    pub phases: BTreeMap<TerminalPhase, u64>,
+    /// The workflows and phases of the first [`Self::NAMED`] of them.
+    pub first: Vec<(WorkflowName, TerminalPhase)>,
+    /// The earliest and the latest end among them.
+    pub between: (Timestamp, Timestamp),
+}
+
+impl Summary {
+    /// How many of its deliveries a summary names.
+    pub const NAMED: usize = 10;
 }
 
 /// What came of settling a delivery.
@@ -427,6 +528,125 @@ pub enum Settled {
     Done,
     /// The lease was lost in between; nothing was changed.
     StaleLease,
+}
+
+/// Which deliveries are asked for.
+#[derive(Clone, Debug)]
+pub struct DeliveryQuery {
+    /// Those of one event; `None` for all.
+    pub event: Option<EventId>,
+    /// These ones; empty for all.
+    pub ids: Vec<DeliveryId>,
+    /// Those in one of these states; empty for all.
+    pub states: Vec<DeliveryState>,
+    /// How many at most.
+    pub most: usize,
+}
+
+impl DeliveryQuery {
+    /// Asks for the latest deliveries.
+    pub const fn latest(most: usize) -> Self {
+        Self {
+            event: None,
+            ids: Vec::new(),
+            states: Vec::new(),
+            most,
+        }
+    }
+
+    /// Asks for these deliveries.
+    pub const fn these(ids: Vec<DeliveryId>) -> Self {
+        Self {
+            event: None,
+            ids,
+            states: Vec::new(),
+            most: usize::MAX,
+        }
+    }
+
+    /// Asks for all deliveries of one event.
+    pub const fn of(event: EventId) -> Self {
+        Self {
+            event: Some(event),
+            ids: Vec::new(),
+            states: Vec::new(),
+            most: usize::MAX,
+        }
+    }
+
+    /// Asks only for what is in one of these states.
+    #[must_use]
+    pub fn states(mut self, states: &[DeliveryState]) -> Self {
+        self.states = states.to_vec();
+        self
+    }
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug)]
+pub struct EventQuery {
+    /// This one; `None` for all.
+    pub event: Option<EventId>,
+    /// Those in one of these states; empty for all.
+    pub states: Vec<EventState>,
+    /// How many at most.
+    pub most: usize,
+}
+
+impl EventQuery {
+    /// Asks for the latest events.
+    pub const fn latest(most: usize) -> Self {
+        Self {
+            event: None,
+            states: Vec::new(),
+            most,
+        }
+    }
+
+    /// Asks for one event.
+    pub const fn of(event: EventId) -> Self {
+        Self {
+            event: Some(event),
+            states: Vec::new(),
+            most: 1,
+        }
+    }
+
+    /// Asks only for what is in one of these states.
+    #[must_use]
+    pub fn states(mut self, states: &[EventState]) -> Self {
+        self.states = states.to_vec();
+        self
+    }
+}
+
+/// One event, for people and programs that look into the ledger.
+///
+/// Names are plain texts: a malformed event is shown with what it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The event.
+    pub id: EventId,
+    /// The project.
+    pub project: String,
+    /// The domain.
+    pub domain: String,
+    /// The execution's own name.
+    pub execution: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// The workflow.
+    pub workflow: String,
+    /// How it ended.
+    pub phase: TerminalPhase,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Where it is.
+    pub state: EventState,
+    /// Why it is not planned, where it is not.
+    pub reason: Option<String>,
 }
 
 /// One delivery, for people and programs that look into the ledger.
@@ -450,6 +670,8 @@ pub struct DeliveryRecord {
     pub state: DeliveryState,
     /// Why it is there, where it is not delivered.
     pub reason: Option<String>,
+    /// What sets it free, where it is held.
+    pub release: Option<Release>,
     /// Attempts of any kind.
     pub tries: u32,
     /// When it is tried next.
@@ -465,11 +687,13 @@ pub struct Status {
     pub accepted: u64,
     /// Events that nobody could plan: unknown workflows and accounts, and what does not read.
     pub unplannable: u64,
+    /// Events that told of another end of an attempt that had ended before.
+    pub conflicts: u64,
     /// Deliveries that wait for their time.
     pub pending: u64,
     /// Deliveries that may be on the wire.
     pub leased: u64,
-    /// Deliveries of paused accounts.
+    /// Deliveries that wait for an account to work again, or for somebody to replay them.
     pub held: u64,
     /// How long until a lane or a lease is due; `None` where nothing waits.
     pub next_due: Option<Duration>,

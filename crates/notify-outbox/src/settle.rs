@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use notify_core::{AccountId, Cause, DeliveryId, Outcome, Receipt, Scope, time};
+use notify_core::{
+    AccountId, Cause, DeliveryId, IfUnknown, Outcome, Receipt, Scope, Timestamp, time,
+};
 
 /// How long deliveries are repeated, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +58,17 @@ pub enum Next {
     Rejected,
     /// It grew too old.
     Expired,
-    /// It waits until its account works again.
-    Held,
+    /// It waits, and not for its time.
+    Held(Release),
+}
+
+/// What sets a held delivery free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The account works again.
+    Account,
+    /// Somebody replays it.
+    Replay,
 }
 
 /// A wait for others than the delivery itself.
@@ -76,6 +87,10 @@ pub struct Decision {
     pub next: Next,
     /// Whether the attempt counts against the delivery.
     pub counts: bool,
+    /// Whether the delivery may have arrived.
+    pub unsure: bool,
+    /// Whether nobody answered; see [`quiet`].
+    pub silent: bool,
     /// What else has to wait.
     pub wait: Option<Wait>,
     /// Why the account is paused, where it is.
@@ -93,11 +108,34 @@ pub struct Tried {
     pub tries: u32,
     /// How long it has been promised.
     pub age: Duration,
+    /// What is done when nobody knows whether it arrived.
+    pub if_unknown: IfUnknown,
+}
+
+/// How many silent attempts in a row make a lane quiet.
+pub const SILENT_ATTEMPTS: u32 = 3;
+
+/// Returns how long a lane is left alone after so many attempts in a row that nobody answered;
+/// `None` while there are too few of them to tell.
+///
+/// A quiet lane sends one delivery at a time, so that a dead vendor takes neither the places of the
+/// living nor the attempts of everything that waits for it. The first answer of any kind ends it.
+pub fn quiet(silent_attempts: u32) -> Option<Duration> {
+    let over = silent_attempts.checked_sub(SILENT_ATTEMPTS)?;
+    let wait = Duration::from_secs(5).saturating_mul(1 << over.min(10));
+    Some(wait.min(Duration::from_mins(1)))
 }
 
 /// Decides what one outcome means; `random` is between 0 and 1.
 pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> Decision {
     let age = tried.age;
+    let silent = match outcome {
+        Outcome::NotDelivered { cause, .. } | Outcome::Unknown { cause, .. } => {
+            matches!(cause, Cause::Connect | Cause::Timeout)
+        }
+        _ => false,
+    };
+    let unsure = matches!(outcome, Outcome::Unknown { .. });
     let again = |after: Duration, reason: String, counts: bool, wait: Option<Wait>| {
         let too_late = age.saturating_add(after) > policy.max_age;
         let expired = || format!("gave up after {}; {reason}", time::words(age));
@@ -108,6 +146,8 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
                 Next::Pending { after }
             },
             counts,
+            unsure,
+            silent,
             wait,
             pause: None,
             reason: Some(if too_late { expired() } else { reason }),
@@ -121,6 +161,8 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
         Outcome::Delivered(receipt) => Decision {
             next: Next::Delivered(receipt.clone()),
             counts: true,
+            unsure,
+            silent,
             wait: None,
             pause: None,
             reason: None,
@@ -153,7 +195,13 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
         Outcome::Unknown { cause, detail } => {
             let after = policy.backoff(policy.first_wait, tried.attempts + 1, random);
             let reason = why(&format!("unknown ({})", cause.name()), detail);
-            again(after, reason, true, None)
+            match tried.if_unknown {
+                IfUnknown::Resend => again(after, reason, true, None),
+                IfUnknown::Hold => Decision {
+                    next: Next::Held(Release::Replay),
+                    ..again(after, reason.clone(), true, None).because(reason)
+                },
+            }
         }
         Outcome::Rejected {
             reason,
@@ -164,14 +212,20 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
             let held = reason.is_accounts_fault();
             let pauses = held && *scope == Scope::Account;
             Decision {
-                next: if held { Next::Held } else { Next::Rejected },
+                next: if held {
+                    Next::Held(Release::Account)
+                } else {
+                    Next::Rejected
+                },
                 counts: true,
+                unsure,
+                silent,
                 wait: None,
                 pause: pauses.then(|| said.clone()),
                 reason: Some(said),
             }
         }
-        // A provider built against a newer core may know an outcome that this engine does not.
+        // A provider built against a newer core may know an outcome that this one does not.
         other => again(
             policy.longest_wait,
             why("unknown outcome", other.name()),
@@ -181,14 +235,38 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
     }
 }
 
+impl Decision {
+    fn because(mut self, reason: String) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}
+
 /// Decides that a delivery is held by itself, because its record is of no use to this program.
 pub fn hold(reason: String) -> Decision {
     Decision {
-        next: Next::Held,
+        next: Next::Held(Release::Account),
         counts: false,
+        unsure: false,
+        silent: false,
         wait: None,
         pause: None,
         reason: Some(reason),
+    }
+}
+
+/// How far ahead of the clock a store stamps ends, so that they stay in order when the clock is set
+/// back. A clock that is set back further was wrong before, and is believed.
+const STAMPED_AHEAD: Duration = Duration::from_hours(2);
+
+/// Returns when an event ended that does not say so: now, or just after the `last` end that was
+/// stamped this way.
+pub fn stamp(last: Timestamp, now: Timestamp) -> Timestamp {
+    let next = last.after(Duration::from_micros(1));
+    if next <= now.after(STAMPED_AHEAD) {
+        next.max(now)
+    } else {
+        now
     }
 }
 
@@ -223,6 +301,7 @@ mod tests {
             attempts,
             tries,
             age,
+            if_unknown: IfUnknown::Resend,
         };
         decide(outcome, tried, &Policy::default(), 1.0)
     }
@@ -282,12 +361,15 @@ mod tests {
     fn bad_credentials_hold_the_delivery_and_pause_the_account() {
         for reason in [Reason::Auth, Reason::Config] {
             let decision = after(&Outcome::rejected(reason, "invalid_auth"), 0, MINUTE);
-            assert_eq!(decision.next, Next::Held);
+            assert_eq!(decision.next, Next::Held(Release::Account));
             assert!(decision.pause.unwrap().contains("invalid_auth"));
         }
         let one_key = Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
         let decision = after(&one_key, 0, MINUTE);
-        assert_eq!((decision.next, decision.pause), (Next::Held, None));
+        assert_eq!(
+            (decision.next, decision.pause),
+            (Next::Held(Release::Account), None)
+        );
         for reason in [Reason::Payload, Reason::Destination, Reason::Policy] {
             let decision = after(&Outcome::rejected(reason, "no"), 0, MINUTE);
             assert_eq!((decision.next, decision.pause), (Next::Rejected, None));
@@ -309,5 +391,50 @@ mod tests {
             assert_eq!(old.next, Next::Expired);
             assert!(old.reason.unwrap().contains("gave up after 1d"));
         }
+    }
+
+    #[test]
+    fn what_may_have_arrived_is_sent_again_or_held_as_it_was_declared() {
+        let outcome = Outcome::unknown(Cause::Timeout, "no answer");
+        let resent = after(&outcome, 0, MINUTE);
+        assert!(matches!(resent.next, Next::Pending { .. }) && resent.unsure && resent.silent);
+        let tried = Tried {
+            age: Duration::from_hours(30),
+            if_unknown: IfUnknown::Hold,
+            ..Tried::default()
+        };
+        let held = decide(&outcome, tried, &Policy::default(), 1.0);
+        assert_eq!(held.next, Next::Held(Release::Replay));
+        assert_eq!(held.reason.as_deref(), Some("unknown (timeout): no answer"));
+    }
+
+    #[test]
+    fn stamps_never_run_backwards_when_a_clock_is_set_back_a_little() {
+        let at = |minutes: i64| Timestamp::from_micros(minutes * 60_000_000);
+        let just_after = |instant: Timestamp| instant.after(Duration::from_micros(1));
+        assert_eq!(stamp(at(10), at(20)), at(20));
+        assert_eq!(stamp(at(20), at(20)), just_after(at(20)));
+        assert_eq!(stamp(at(80), at(20)), just_after(at(80)));
+        assert_eq!(stamp(at(2_000), at(20)), at(20));
+    }
+
+    #[test]
+    fn a_lane_that_never_answers_is_left_alone_longer_and_longer() {
+        let waits: Vec<Option<u64>> = [0, 2, 3, 4, 5, 6, 7, u32::MAX]
+            .map(|attempts| quiet(attempts).map(|wait| wait.as_secs()))
+            .to_vec();
+        let expected = [
+            None,
+            None,
+            Some(5),
+            Some(10),
+            Some(20),
+            Some(40),
+            Some(60),
+            Some(60),
+        ];
+        assert_eq!(waits, expected);
+        assert!(after(&Outcome::not_delivered(Cause::Connect, ""), 0, MINUTE).silent);
+        assert!(!after(&Outcome::not_delivered(Cause::Unavailable, ""), 0, MINUTE).silent);
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use notify_core::problem::nearest;
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
-    Account, Capabilities, Code, Continuity, Delivery, Malformed, Message, Notification,
-    PagerDutyService, Path, Payload, Problem, Recipient, SecretRef, Secrets, Target, Transport,
+    Account, Capabilities, Code, Continuity, Delivery, Limits, Malformed, Message, Notification,
+    PagerDutyService, Path, Payload, Problem, Rate, Recipient, SecretRef, Secrets, Target,
+    Transport,
 };
 use notify_http::{BaseUrl, HttpClient};
 
@@ -51,6 +52,13 @@ impl Account for PagerDutyAccount {
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
         Payload::json(&message::body(delivery, message))
+    }
+
+    /// About 120 events a minute for each integration key, over a sliding minute: a burst of 60 and
+    /// one a second stay below it.
+    /// <https://developer.pagerduty.com/docs/events-api-v2-overview>
+    fn limits(&self) -> Limits {
+        Limits::none().lane(Rate::new(Duration::from_secs(1), 60))
     }
 
     fn deadline(&self) -> Duration {

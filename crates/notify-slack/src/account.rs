@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
-    Account, AccountId, Capabilities, Code, Delivery, Malformed, Message, Notification, Path,
-    Payload, Problem, Recipient, SecretRef, Secrets, SlackRecipient, Target, Transport,
+    Account, AccountId, Capabilities, Code, Delivery, Limits, Malformed, Message, Notification,
+    Path, Payload, Problem, Rate, Recipient, SecretRef, Secrets, SlackRecipient, Target, Transport,
 };
 use notify_http::{BaseUrl, HttpClient, SecretUrl};
 use serde_json::json;
@@ -72,6 +72,12 @@ impl Account for SlackAccount {
             body.insert("metadata".to_owned(), metadata);
         }
         Payload::json(&body)
+    }
+
+    /// One message a second for each channel, short bursts allowed; the same for a webhook.
+    /// <https://docs.slack.dev/apis/web-api/rate-limits>
+    fn limits(&self) -> Limits {
+        Limits::none().lane(Rate::new(Duration::from_secs(1), 5))
     }
 
     fn deadline(&self) -> Duration {

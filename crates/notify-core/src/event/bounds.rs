@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::Value;
+
+use crate::event::TaskEnded;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The most bytes of a failure's message that are kept, the mark of the cut included.
@@ -14,6 +16,19 @@ pub const MAX_MESSAGE: usize = 64 * 1024;
 
 /// The most bytes that the outputs may have as JSON, the marks of what was cut included.
 pub const MAX_OUTPUTS: usize = 64 * 1024;
+
+/// The most bytes of a short text: a principal, a code, a version, the name or value of a label,
+/// the name of a task.
+pub const MAX_TEXT: usize = 1024;
+
+/// The most bytes of a URL; a longer one is left out, because the rest of it leads elsewhere.
+pub const MAX_URL: usize = 4 * 1024;
+
+/// The most labels, the mark of what was left out included.
+pub const MAX_LABELS: usize = 64;
+
+/// The most tasks, the mark of what was left out included.
+pub const MAX_TASKS: usize = 1_000;
 
 /// The deepest nesting of an output that is kept; readers of JSON give up at 128.
 const MAX_DEPTH: usize = 32;
@@ -55,6 +70,61 @@ pub(super) fn tail(text: &str, before: usize) -> String {
     let kept = rest.get(skipped..).unwrap_or_default();
     let left_out = before + start + skipped;
     format!("… {left_out} bytes left out\n{kept}")
+}
+
+/// Bounds a short text; of a longer one the beginning is kept.
+pub(super) fn text(text: &str) -> String {
+    if text.len() <= MAX_TEXT {
+        return text.to_owned();
+    }
+    let mark = "…";
+    let mut end = MAX_TEXT - mark.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    // The last cluster may be the first half of one. A very long one is kept all the same.
+    let half = kept.graphemes(true).next_back().map_or(0, str::len);
+    let half = if half <= 128 { half } else { 0 };
+    let kept = kept.get(..end - half).unwrap_or_default();
+    format!("{kept}{mark}")
+}
+
+/// Bounds a URL.
+pub(super) fn url(url: &str) -> Option<String> {
+    (url.len() <= MAX_URL).then(|| url.to_owned())
+}
+
+/// Bounds labels: the first ones in their order are kept, and the others counted.
+pub(super) fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let whole = labels.len() <= MAX_LABELS;
+    let room = if whole { MAX_LABELS } else { MAX_LABELS - 1 };
+    let short = |(key, value): (&String, &String)| (text(key), text(value));
+    let mut kept: BTreeMap<String, String> = labels.iter().take(room).map(short).collect();
+    if !whole {
+        let left_out = labels.len() - room;
+        kept.insert("…".to_owned(), format!("{left_out} more labels left out"));
+    }
+    kept
+}
+
+/// Bounds tasks: those that went wrong are kept before the others, and what is left out is counted.
+pub(super) fn tasks(tasks: &[TaskEnded]) -> Vec<TaskEnded> {
+    let short = |task: &TaskEnded| TaskEnded::new(text(&task.name), task.phase);
+    if tasks.len() <= MAX_TASKS {
+        return tasks.iter().map(short).collect();
+    }
+    let (fine, wrong): (Vec<&TaskEnded>, Vec<&TaskEnded>) =
+        tasks.iter().partition(|task| task.phase.is_success());
+    let mut sorted = wrong.into_iter().chain(fine);
+    let mut kept: Vec<TaskEnded> = sorted.by_ref().take(MAX_TASKS - 1).map(short).collect();
+    // Those that went wrong come first, so the first left out is the worst.
+    if let Some(worst) = sorted.next().map(|task| task.phase) {
+        let left_out = tasks.len() - kept.len();
+        let mark = format!("… {left_out} more tasks left out");
+        kept.push(TaskEnded::new(mark, worst));
+    }
+    kept
 }
 
 /// Bounds outputs: what does not fit is replaced by a mark, name by name in their order.
@@ -114,7 +184,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// Counts the bytes that a value has as JSON, without writing them.
-fn size(value: &impl serde::Serialize) -> usize {
+pub(super) fn size(value: &impl serde::Serialize) -> usize {
     let mut counter = Counter(0);
     match serde_json::to_writer(&mut counter, value) {
         Ok(()) => counter.0,
@@ -140,6 +210,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::phase::TerminalPhase;
 
     #[test]
     fn a_long_message_keeps_its_last_whole_lines_and_says_what_is_missing() {
@@ -188,6 +259,45 @@ mod tests {
         assert_eq!(kept["blob"], json!("… 65538 bytes left out"));
         assert_eq!(kept["deep"], json!("… nested deeper than 32 levels"));
         assert_eq!(outputs(&kept), kept);
+    }
+
+    #[test]
+    fn short_texts_labels_tasks_and_urls_are_bounded_once_and_for_all() {
+        let long = "wörd ".repeat(4_000);
+        let short = text(&long);
+        assert!(short.len() <= MAX_TEXT && short.ends_with('…') && long.starts_with(&short[..900]));
+        assert_eq!(text(&short), short);
+        assert!(text(&format!("a{}", "\u{301}".repeat(MAX_TEXT))).len() <= MAX_TEXT);
+
+        let many: BTreeMap<String, String> = (0..5_000)
+            .map(|index| (format!("{index:05}{long}"), long.clone()))
+            .take(200)
+            .collect();
+        let kept = labels(&many);
+        assert_eq!(kept["…"], "137 more labels left out");
+        assert_eq!((kept.len(), labels(&kept)), (MAX_LABELS, kept));
+
+        let phase = |index| {
+            if index % 100 == 99 {
+                TerminalPhase::Failed
+            } else {
+                TerminalPhase::Succeeded
+            }
+        };
+        let many: Vec<TaskEnded> = (0..20_000)
+            .map(|index| TaskEnded::new(format!("task {index}"), phase(index)))
+            .collect();
+        let kept = tasks(&many);
+        let failed = kept.iter().filter(|task| !task.phase.is_success()).count();
+        assert_eq!((kept.len(), failed), (MAX_TASKS, 200));
+        assert_eq!(kept[999].name, "… 19001 more tasks left out");
+        assert_eq!(tasks(&kept), kept);
+
+        assert_eq!(
+            url("https://example.com").as_deref(),
+            Some("https://example.com")
+        );
+        assert_eq!(url(&long), None);
     }
 
     #[test]

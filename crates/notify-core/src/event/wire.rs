@@ -6,6 +6,8 @@
 //! | this version | this one | the same value; a key that nothing reads is refused |
 //! | a newer version | this one | what this version does not know is kept, and given back with the newer number |
 //!
+//! What it does not know is kept up to [`MAX_OUTPUTS`](super::MAX_OUTPUTS) bytes.
+//!
 //! A newer version may add keys. One that changes what a key of this version means must give it another name.
 
 use std::collections::BTreeMap;
@@ -64,6 +66,21 @@ struct Known {
     notifications: Option<Vec<Value>>,
 }
 
+impl Known {
+    /// Cuts what is beyond a bound, but for the message, which was cut before it was copied.
+    fn bound(&mut self) {
+        let texts = [&mut self.workflow_version, &mut self.principal];
+        let code = self.failure.as_mut().map(|failure| &mut failure.code);
+        for text in texts.into_iter().chain(code) {
+            *text = text.as_deref().map(bounds::text);
+        }
+        self.url = self.url.as_deref().and_then(bounds::url);
+        self.labels = bounds::labels(&self.labels);
+        self.outputs = bounds::outputs(&self.outputs);
+        self.tasks = bounds::tasks(&self.tasks);
+    }
+}
+
 /// The keys of [`Known`] and of the maps in it; what else a newer event has is [`Newer`].
 const KEYS: [&str; 14] = [
     "version",
@@ -116,6 +133,19 @@ impl Newer {
             };
             newer.tasks = tasks.iter_mut().map(&mut of_task).collect();
         }
+        let parts = [&newer.event, &newer.execution, &newer.failure];
+        let size: usize = parts
+            .into_iter()
+            .chain(&newer.tasks)
+            .map(bounds::size)
+            .sum();
+        if size > bounds::MAX_OUTPUTS {
+            // What nobody here can read is not worth more room than what somebody can.
+            return Self {
+                version: newer.version,
+                ..Self::default()
+            };
+        }
         newer
     }
 
@@ -153,7 +183,7 @@ impl From<&super::WorkflowEnded> for WorkflowEnded {
             |all: &Vec<Notification>| all.iter().map(Notification::to_value).collect();
         // The message may be as long as it likes: it is cut before it is copied.
         let failure = event.failure.as_ref().map(|failure| Failure {
-            code: failure.code.clone(),
+            code: failure.code.as_deref().map(bounds::text),
             message: bounds::tail(&failure.message, 0),
             kind: failure.kind,
         });
@@ -161,17 +191,17 @@ impl From<&super::WorkflowEnded> for WorkflowEnded {
             known: Known {
                 version: event.newer.version.unwrap_or(VERSION),
                 workflow: event.workflow.clone(),
-                workflow_version: event.version.clone(),
+                workflow_version: event.version.as_deref().map(bounds::text),
                 execution: event.execution.clone(),
                 phase: event.phase,
                 started_at: event.started_at,
                 ended_at: event.ended_at,
                 failure,
-                principal: event.principal.clone(),
-                url: event.url.clone(),
-                labels: event.labels.clone(),
+                principal: event.principal.as_deref().map(bounds::text),
+                url: event.url.as_deref().and_then(bounds::url),
+                labels: bounds::labels(&event.labels),
                 outputs: bounds::outputs(&event.outputs),
-                tasks: event.tasks.clone(),
+                tasks: bounds::tasks(&event.tasks),
                 notifications: event.notifications.as_ref().map(of_notifications),
             },
             newer: event.newer.clone(),
@@ -209,7 +239,7 @@ impl WorkflowEnded {
             _ => Newer::default(),
         };
         let mut known: Known = load::typed(&Value::Object(event))?;
-        known.outputs = bounds::outputs(&known.outputs);
+        known.bound();
         Ok(Self { known, newer })
     }
 

@@ -7,13 +7,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use notify_core::{
     Account, AccountId, Accounts, Capabilities, Clock, Config, Continuity, Delivery,
-    DeliveryContext, Execution, Failure, Malformed, Message, Notification, NotificationKind,
-    NotificationOptions, Outcome, Payload, Phases, Prepared, Problem, Problems, Provider,
-    ProviderDescriptor, Receipt, Recipient, Registry, SecretError, SecretRef, SecretSource,
-    Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow, WorkflowEnded, WorkflowName,
+    DeliveryContext, Execution, Failure, Limits, Malformed, Message, Notification,
+    NotificationKind, NotificationOptions, Outcome, Payload, Phases, Prepared, Problem, Problems,
+    Provider, ProviderDescriptor, Rate, Receipt, Recipient, Reconciled, Registry, SecretError,
+    SecretRef, SecretSource, Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow,
+    WorkflowEnded, WorkflowName,
 };
-use notify_engine::{Engine, Settings};
-use notify_outbox::{DeliveryRecord, DeliveryState, Status};
+use notify_engine::{Builder, Engine, Settings};
+use notify_outbox::{DeliveryQuery, DeliveryRecord, DeliveryState, Status};
 use notify_outbox_sqlite::SqliteOutbox;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,10 @@ pub(crate) enum Script {
 pub(crate) struct Vendor {
     pub(crate) scripts: BTreeMap<String, VecDeque<Script>>,
     pub(crate) seen: Vec<(String, String, String)>,
+    /// What each of them said beside the headline.
+    pub(crate) details: Vec<Vec<String>>,
+    /// What it says of attempts that nobody knows the outcome of.
+    pub(crate) remembers: Option<Reconciled>,
 }
 
 /// Tests run side by side in one process, so each has a vendor of its own, found by account name.
@@ -87,12 +92,14 @@ impl NotificationKind for Fake {
 pub(crate) struct FakeConfig {
     #[serde(default)]
     closes: bool,
+    #[serde(default)]
+    one_a_second: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct FakeAccount {
     id: AccountId,
-    closes: bool,
+    config: FakeConfig,
 }
 
 #[derive(Debug)]
@@ -104,23 +111,32 @@ impl Provider for Fake {
     const SUMMARY: &'static str = "does as it is told";
 
     fn account(id: AccountId, config: FakeConfig) -> Result<Arc<dyn Account>, Problems> {
-        let closes = config.closes;
-        Ok(Arc::new(FakeAccount { id, closes }))
+        Ok(Arc::new(FakeAccount { id, config }))
     }
 }
 
 impl Account for FakeAccount {
     fn capabilities(&self) -> Capabilities {
-        if self.closes {
-            Capabilities::none().closes()
+        let vendor = vendor(self.id.name.as_str());
+        let reconciles = vendor.lock().unwrap().remembers.is_some();
+        match (self.config.closes, reconciles) {
+            (true, _) => Capabilities::none().closes(),
+            (false, true) => Capabilities::none().reconciles(),
+            (false, false) => Capabilities::none(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        if self.config.one_a_second {
+            Limits::none().lane(Rate::new(Duration::from_secs(1), 1))
         } else {
-            Capabilities::none()
+            Limits::none()
         }
     }
 
     fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
         let target = Target::lane(to.as_str());
-        Ok(if self.closes {
+        Ok(if self.config.closes {
             target.conversation(Continuity::Workflow)
         } else {
             target
@@ -128,7 +144,13 @@ impl Account for FakeAccount {
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
-        Payload::json(&format!("{} {}", delivery.action.name(), message.headline))
+        let lines: Vec<String> = message
+            .blocks
+            .iter()
+            .map(|one| format!("{one:?}"))
+            .collect();
+        let (action, headline) = (delivery.action.name(), &message.headline);
+        Payload::json(&(format!("{action} {headline}"), lines))
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {
@@ -151,10 +173,12 @@ impl Transport for FakeTransport {
         let script = {
             let mut vendor = self.0.lock().unwrap();
             let to = prepared.recipient.to_string();
-            let body: String = serde_json::from_slice(&prepared.payload.body).unwrap();
+            let body: (String, Vec<String>) =
+                serde_json::from_slice(&prepared.payload.body).unwrap();
             vendor
                 .seen
-                .push((to.clone(), prepared.id.to_string(), body));
+                .push((to.clone(), prepared.id.to_string(), body.0));
+            vendor.details.push(body.1);
             vendor.scripts.get_mut(&to).and_then(VecDeque::pop_front)
         };
         match script {
@@ -163,6 +187,11 @@ impl Transport for FakeTransport {
             Some(Script::Panic) => panic!("the provider is broken"),
             Some(Script::Hang) => std::future::pending().await,
         }
+    }
+
+    async fn reconcile(&self, _: &DeliveryContext<'_>, _: &Prepared) -> Reconciled {
+        let remembers = self.0.lock().unwrap().remembers.clone();
+        remembers.unwrap_or(Reconciled::Unknown)
     }
 }
 
@@ -193,6 +222,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<HandClock>,
     pub(crate) workflow: &'static str,
     pub(crate) closes: bool,
+    pub(crate) one_a_second: bool,
     pub(crate) notifications: Vec<Notification>,
 }
 
@@ -212,6 +242,13 @@ pub(crate) fn told(phases: impl Into<Phases>, topics: &[&str]) -> Notification {
         .into()
 }
 
+pub(crate) fn templated(phases: impl Into<Phases>, topic: &str, source: &str) -> Notification {
+    Fake::on(phases)
+        .to(Topic(topic.to_owned()))
+        .template(source)
+        .into()
+}
+
 impl Bench {
     pub(crate) fn new(account: &str, notifications: Vec<Notification>) -> Self {
         Self {
@@ -220,6 +257,7 @@ impl Bench {
             clock: Arc::new(HandClock(Mutex::new(at(1000)))),
             workflow: "etl",
             closes: false,
+            one_a_second: false,
             notifications,
         }
     }
@@ -239,23 +277,29 @@ impl Bench {
         SqliteOutbox::open(&self.path(), Arc::clone(&self.clock) as Arc<dyn Clock>).unwrap()
     }
 
-    pub(crate) async fn engine(&self) -> Engine {
-        let registry = registry();
-        let section = serde_json::json!({"fake": {&self.account: {"closes": self.closes}}});
-        let accounts = Accounts::load(&registry, &section).unwrap();
+    pub(crate) fn config(&self) -> Config {
+        let section = serde_json::json!({"fake": {&self.account: {
+            "closes": self.closes,
+            "one_a_second": self.one_a_second,
+        }}});
+        let accounts = Accounts::load(&registry(), &section).unwrap();
         let workflow = self.notifications.iter().fold(
             Workflow::new(self.workflow).unwrap(),
             |workflow, notification| workflow.notify(notification.clone()),
         );
-        let config = Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap();
-        Engine::builder(registry)
-            .config(config)
+        Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap()
+    }
+
+    pub(crate) fn builder(&self) -> Builder {
+        Engine::builder(registry())
+            .config(self.config())
             .outbox(self.outbox())
             .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
             .settings(Settings::default())
-            .start()
-            .await
-            .unwrap()
+    }
+
+    pub(crate) async fn engine(&self) -> Engine {
+        self.builder().start().await.unwrap()
     }
 
     pub(crate) fn script(&self, topic: &str, script: Script) {
@@ -283,6 +327,22 @@ impl Bench {
         seen.iter().map(|(_, id, _)| id.clone()).collect()
     }
 
+    pub(crate) fn remembers(&self, what: Reconciled) {
+        vendor(&self.account).lock().unwrap().remembers = Some(what);
+    }
+
+    /// What the latest message said beside its headline.
+    pub(crate) fn details(&self) -> Vec<String> {
+        let vendor = vendor(&self.account);
+        let details = &vendor.lock().unwrap().details;
+        details.last().cloned().unwrap()
+    }
+
+    pub(crate) fn set_back(&self, time: Duration) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = now.before(time);
+    }
+
     pub(crate) fn pass(&self, time: Duration) {
         let mut now = self.clock.0.lock().unwrap();
         *now = now.after(time);
@@ -301,7 +361,10 @@ pub(crate) async fn drain(engine: &Engine) -> Status {
 }
 
 pub(crate) async fn states(engine: &Engine) -> Vec<(String, DeliveryState)> {
-    let records = engine.deliveries(None, 1000).await.unwrap();
+    let records = engine
+        .deliveries(DeliveryQuery::latest(1000))
+        .await
+        .unwrap();
     records
         .iter()
         .map(|record| (record.recipient.to_string(), record.state))
@@ -309,7 +372,7 @@ pub(crate) async fn states(engine: &Engine) -> Vec<(String, DeliveryState)> {
 }
 
 pub(crate) async fn only(engine: &Engine) -> DeliveryRecord {
-    let mut records = engine.deliveries(None, 2).await.unwrap();
+    let mut records = engine.deliveries(DeliveryQuery::latest(2)).await.unwrap();
     assert_eq!(records.len(), 1, "{records:?}");
     records.remove(0)
 }

@@ -1,0 +1,119 @@
+//! The clock, which somebody may set back.
+//!
+//! **Invariant.** When the clock is set back, everything that waits is taken back with it, once, by
+//! whoever writes first; so nothing waits for the difference.
+
+use std::time::Duration;
+
+use notify_core::Timestamp;
+use notify_outbox::OutboxError;
+use rusqlite::named_params;
+
+use crate::ledger::Ledger;
+
+/// Clocks that differ by less are the same clock.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// The latest instant that was seen, how often the clock was set back before, and the latest end of
+/// an event that did not say when it ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    at: Timestamp,
+    turns: i64,
+    stamped: Timestamp,
+}
+
+impl Seen {
+    /// Begins with nothing seen.
+    pub(crate) fn nothing() -> Self {
+        let at = Timestamp::from_micros(i64::MIN);
+        Self {
+            at,
+            turns: -1,
+            stamped: at,
+        }
+    }
+
+    /// Reads what all processes have seen.
+    pub(crate) fn read(ledger: &Ledger<'_>) -> Result<Self, OutboxError> {
+        let sql = "SELECT seen_at, turns, stamped_at FROM notify_clock";
+        let seen = ledger.one("read the clock", sql, [], |columns| {
+            Ok(Self {
+                at: columns.instant("seen_at")?,
+                turns: columns.get("turns")?,
+                stamped: columns.instant("stamped_at")?,
+            })
+        })?;
+        let seen = seen.unwrap_or_else(Self::nothing);
+        ledger.stamped.set(seen.stamped);
+        Ok(seen)
+    }
+
+    /// Adds what this process has seen without writing it down, unless the clock was set back since.
+    pub(crate) fn with(self, own: Self) -> Self {
+        if self.turns == own.turns {
+            let at = self.at.max(own.at);
+            Self { at, ..self }
+        } else {
+            self
+        }
+    }
+
+    /// Adds an instant.
+    pub(crate) fn seeing(self, now: Timestamp) -> Self {
+        let at = self.at.max(now);
+        Self { at, ..self }
+    }
+
+    /// Tells by how much the clock was set back.
+    pub(crate) fn set_back(self, now: Timestamp) -> Option<Duration> {
+        let by = self.at.since(now);
+        (by > TOLERANCE).then_some(by)
+    }
+
+    /// Writes down what has changed since this was read, but for the last moment that was seen.
+    pub(crate) fn note(self, ledger: &Ledger<'_>) -> Result<(), OutboxError> {
+        let stamped = ledger.stamped.get();
+        if ledger.now.since(self.at) <= TOLERANCE && stamped == self.stamped {
+            return Ok(());
+        }
+        let sql = "UPDATE notify_clock SET seen_at = max(seen_at, ?1), stamped_at = ?2";
+        let values = [ledger.now.as_micros(), stamped.as_micros()];
+        ledger.change("note the time", sql, values).map(drop)
+    }
+}
+
+/// What is taken back: waits, gates, rates and leases; and what cannot have happened yet.
+const SET_BACK: [&str; 6] = [
+    "UPDATE notify_delivery SET not_before = not_before - :by
+     WHERE state IN ('pending', 'leased', 'held') AND not_before > :now",
+    "UPDATE notify_delivery SET lease_until = lease_until - :by
+     WHERE state = 'leased' AND lease_until > :now",
+    "UPDATE notify_lane
+     SET gate_at = gate_at - CASE WHEN gate_at > :now THEN :by ELSE 0 END,
+         next_at = next_at - CASE WHEN next_at > :now THEN :by ELSE 0 END,
+         due_at  = due_at  - CASE WHEN due_at  > :now THEN :by ELSE 0 END
+     WHERE :now < max(gate_at, next_at, coalesce(due_at, 0))",
+    "UPDATE notify_gate SET gate_at = gate_at - :by WHERE gate_at > :now",
+    "UPDATE notify_delivery SET created_at = :now + 0 * :by
+     WHERE state IN ('pending', 'leased', 'held') AND created_at > :now",
+    "UPDATE notify_event SET accepted_at = :now + 0 * :by WHERE accepted_at > :now",
+];
+
+/// Takes everything back by this much, and gives what is seen from now on.
+pub(crate) fn set_back(ledger: &Ledger<'_>, seen: Seen, by: Duration) -> Result<Seen, OutboxError> {
+    let doing = "follow the clock back";
+    let now = ledger.now.as_micros();
+    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    for sql in SET_BACK {
+        ledger.change(doing, sql, named_params! { ":by": by, ":now": now })?;
+    }
+    let seen = Seen {
+        at: ledger.now,
+        turns: seen.turns + 1,
+        ..seen
+    };
+    let sql = "UPDATE notify_clock SET seen_at = ?1, turns = ?2";
+    ledger.change(doing, sql, [now, seen.turns])?;
+    Ok(seen)
+}
