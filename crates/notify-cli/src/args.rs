@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use workflow_notify::core::time::Span;
+use workflow_notify::core::{DeliveryId, Malformed};
+use workflow_notify::outbox::DeliveryState;
 
 use crate::exit;
 
@@ -25,11 +28,13 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a command as one execution of a workflow, then tell people how it ended
     Run(Box<RunArgs>),
+    /// Record ends that other programs tell of, as JSON, and deliver
+    Emit(EmitArgs),
     /// Deliver what is recorded and not yet delivered
     Deliver(DeliverArgs),
     /// Check definitions and accounts, and report everything that is wrong with them
     Check(CheckArgs),
-    /// Look into the ledger
+    /// Look into the ledger, and mend what is stuck there
     Outbox(OutboxArgs),
     /// Run a local Slack, PagerDuty and mail server with an inbox page
     Sandbox(SandboxArgs),
@@ -114,6 +119,42 @@ pub(crate) struct ConfigArg {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = EmitArgs::HELP)]
+pub(crate) struct EmitArgs {
+    /// Where the events are; `-` for standard input
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// Definitions of the workflows that ended
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) definitions: Vec<PathBuf>,
+    /// Only record, and leave delivery to a `notify deliver`
+    #[arg(long)]
+    pub(crate) record_only: bool,
+    /// Answer with one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long to go on delivering after the last event
+    #[arg(long, value_parser = duration, default_value = "5s")]
+    pub(crate) wait: Duration,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+impl EmitArgs {
+    const HELP: &'static str = "Events are JSON objects, one a line, or one document. Each is \
+        answered on standard output, in the order of the input, as soon as it is durable: \
+        `recorded EVENT`, `duplicate EVENT`, `conflict EVENT` with the event that is on record, \
+        or `refused LINE WHY`. An event of a workflow that is not defined here waits for another \
+        `notify deliver`.\n\n\
+        Exit status: 0 when every event is on record, from now or from \
+        before; 2 when one was refused or conflicts with an end on record, or when a file or an \
+        argument is wrong; 1 when the input or the outbox failed before the end; 128 and the \
+        signal's number when a signal ended it. What was acknowledged is on record in every case. \
+        A notification that fails never changes it.";
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DeliverArgs::EXIT)]
 pub(crate) struct DeliverArgs {
     /// Definitions of workflows whose ends other programs record
     pub(crate) definitions: Vec<PathBuf>,
@@ -122,6 +163,12 @@ pub(crate) struct DeliverArgs {
     pub(crate) until_empty: bool,
     #[command(flatten)]
     pub(crate) config: ConfigArg,
+}
+
+impl DeliverArgs {
+    const EXIT: &'static str = "Exit status: 0 when it was asked to end, and with --until-empty \
+        when nothing is left; 1 when something is left or the outbox fails; 2 when a file or an \
+        argument is wrong. What is left is listed on standard error.";
 }
 
 #[derive(Debug, clap::Args)]
@@ -141,17 +188,67 @@ pub(crate) struct OutboxArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutboxCommand {
     /// List the latest deliveries with their states and reasons
-    List {
-        /// One JSON object a line
-        #[arg(long)]
-        json: bool,
-        /// How many
-        #[arg(long, default_value_t = 50)]
-        most: usize,
+    List(ListArgs),
+    /// Send deliveries anew that are held, rejected, expired or wait
+    Replay(ReplayArgs),
+    /// Give up deliveries that wait or are held
+    Drop(DropArgs),
+    /// Make the ledger, or bring it up to date, and say where it is
+    Init {
         #[command(flatten)]
         config: ConfigArg,
     },
 }
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only what is in one of these states: pending, leased, delivered, rejected, expired, held,
+    /// superseded, skipped; of events accepted, planned, unmatched, conflict, malformed
+    #[arg(long = "state", value_name = "STATE")]
+    pub(crate) states: Vec<String>,
+    /// List events instead of deliveries
+    #[arg(long)]
+    pub(crate) events: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) most: usize,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Deliveries become due now, as if they were new; `notify deliver` \
+    sends them. What has arrived all the same arrives twice. {MENDED}"))]
+pub(crate) struct ReplayArgs {
+    /// The deliveries, as `notify outbox list` names them
+    #[arg(value_parser = parsed::<DeliveryId>, required_unless_present = "states", value_name = "ID")]
+    pub(crate) ids: Vec<DeliveryId>,
+    /// All that is in this state: pending, held, rejected, expired
+    #[arg(long = "state", value_parser = replayable, conflicts_with = "ids", value_name = "STATE")]
+    pub(crate) states: Vec<DeliveryState>,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Nobody is told by what is dropped. {MENDED}"))]
+pub(crate) struct DropArgs {
+    /// The deliveries, as `notify outbox list` names them
+    #[arg(value_parser = parsed::<DeliveryId>, required = true, value_name = "ID")]
+    pub(crate) ids: Vec<DeliveryId>,
+    /// Why, for the record
+    #[arg(long, default_value = "dropped by hand", value_name = "TEXT")]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+const MENDED: &str = "Each delivery is answered on standard output when that is on record.\n\n\
+    Exit status: 0 when it was done to all of them; 2 when one is unknown or in a state that does \
+    not allow it (it was done to the others), or when a file or an argument is wrong.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SandboxArgs {
@@ -169,10 +266,27 @@ pub(crate) struct SandboxArgs {
 const LONGEST: Duration = Duration::from_hours(24 * 365);
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: Result<Span, _> = text.parse();
-    span.map(|span| span.0.min(LONGEST))
-        .map_err(|err: workflow_notify::core::Malformed| match err.help {
-            Some(help) => format!("{}; {help}", err.message),
-            None => err.message,
-        })
+    parsed::<Span>(text).map(|span| span.0.min(LONGEST))
+}
+
+fn replayable(text: &str) -> Result<DeliveryState, String> {
+    const STATES: [DeliveryState; 4] = [
+        DeliveryState::Pending,
+        DeliveryState::Held,
+        DeliveryState::Rejected,
+        DeliveryState::Expired,
+    ];
+    let names = STATES.map(DeliveryState::name).join(", ");
+    parsed(text)
+        .ok()
+        .filter(|state| STATES.contains(state))
+        .ok_or_else(|| format!("what is in one of these states can be replayed: {names}"))
+}
+
+/// Reads a typed text, with the help in what is said about a wrong one.
+fn parsed<T: FromStr<Err = Malformed>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|err: Malformed| match err.help {
+        Some(help) => format!("{}; {help}", err.message),
+        None => err.message,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use workflow_notify::core::DeliveryId;
 use workflow_notify::engine::{Engine, EngineError};
-use workflow_notify::outbox::Status;
+use workflow_notify::outbox::{DeliveryQuery, Status};
 
 use crate::args::DeliverArgs;
 use crate::exit;
@@ -34,10 +34,12 @@ pub(crate) async fn deliver(args: DeliverArgs) -> ExitCode {
     let Ok((engine, mut signals)) = begin.await else {
         return exit::WRONG_INPUT.into();
     };
+    let mut stopped = false;
     let delivered = tokio::select! {
         delivered = pump(&engine, args.until_empty) => delivered,
         signal = signals.next() => {
             report::say(format_args!("{signal}: what is not delivered stays in the outbox"));
+            stopped = true;
             Ok(())
         }
     };
@@ -45,10 +47,13 @@ pub(crate) async fn deliver(args: DeliverArgs) -> ExitCode {
         Ok(()) => engine.shutdown(GRACE).await,
         Err(err) => Err(err),
     };
+    if let (Ok(left), true) = (&left, stopped) {
+        report::left(left);
+    }
     match left {
-        Ok(left) if !args.until_empty || nothing_left(&left) => ExitCode::SUCCESS,
+        Ok(left) if !args.until_empty || nothing_left(&left.status) => ExitCode::SUCCESS,
         Ok(left) => {
-            report::say(left_over(&left));
+            report::say(report::left_over(&left.status));
             exit::LEFT.into()
         }
         Err(err) => {
@@ -62,14 +67,14 @@ async fn pump(engine: &Engine, until_empty: bool) -> Result<(), EngineError> {
     if !until_empty {
         return std::future::pending().await;
     }
-    let before = engine.deliveries(None, REPORTED).await?;
+    let before = engine.deliveries(DeliveryQuery::latest(REPORTED)).await?;
     let settled: BTreeSet<DeliveryId> = before
         .into_iter()
         .filter(|record| record.state.is_settled())
         .map(|record| record.id)
         .collect();
     engine.drain(UNTIL_EMPTY).await?;
-    let mut records = engine.deliveries(None, REPORTED).await?;
+    let mut records = engine.deliveries(DeliveryQuery::latest(REPORTED)).await?;
     records.retain(|record| !settled.contains(&record.id));
     report::deliveries(&records, true);
     if records.is_empty() {
@@ -80,14 +85,4 @@ async fn pump(engine: &Engine, until_empty: bool) -> Result<(), EngineError> {
 
 fn nothing_left(left: &Status) -> bool {
     left.is_idle() && left.held == 0 && left.unplannable == 0
-}
-
-fn left_over(left: &Status) -> String {
-    format!(
-        "left in the outbox: {} pending, {} held, {} on the wire, {} events not planned",
-        left.pending,
-        left.held,
-        left.leased,
-        left.accepted + left.unplannable,
-    )
 }

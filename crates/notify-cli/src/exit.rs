@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-/// What is left could not be delivered.
+/// Something is left that could not be delivered, or not be recorded.
 pub(crate) const LEFT: u8 = 1;
-/// A file or an argument is wrong; nothing was done.
+/// A file or an argument is wrong, and nothing was done; or some of what was given is, and the rest
+/// was done.
 pub(crate) const WRONG_INPUT: u8 = 2;
 /// `run`: the command ran out of time.
 pub(crate) const TIMED_OUT: u8 = 124;
@@ -14,7 +15,7 @@ pub(crate) const REFUSED: u8 = 125;
 pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// `run`: the command is not found.
 pub(crate) const NOT_FOUND: u8 = 127;
-/// `run`: the command was ended by the signal whose number is added.
+/// `run`, `emit`: it was ended by the signal whose number is added.
 pub(crate) const SIGNAL: u8 = 128;
 
 /// Prints what clap has to say and picks the code: help is no error, and `run` refuses with its own.

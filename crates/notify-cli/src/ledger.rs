@@ -2,38 +2,100 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use serde_json::{Value, json};
-use workflow_notify::outbox::{DeliveryRecord, Outbox};
+use serde_json::json;
+use workflow_notify::SqliteOutbox;
+use workflow_notify::core::Malformed;
+use workflow_notify::outbox::{
+    DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery, EventRecord, EventState, Outbox,
+    OutboxError,
+};
 
-use crate::args::{OutboxArgs, OutboxCommand};
+use crate::args::{ConfigArg, ListArgs, OutboxArgs, OutboxCommand};
 use crate::exit;
+use crate::mend;
 use crate::report;
 use crate::setup::{self, Refused};
 
 pub(crate) async fn outbox(args: OutboxArgs) -> ExitCode {
-    let OutboxCommand::List { json, most, config } = args.command;
-    let listed = async {
-        let outbox = setup::load(&[], &config.path)?.outbox()?;
-        let records = outbox.deliveries(None, most).await;
-        records.map_err(|err| Refused::because(&report::chain(&err)))
+    let done = match args.command {
+        OutboxCommand::List(args) => list(args).await,
+        OutboxCommand::Replay(args) => mend::replay(args).await,
+        OutboxCommand::Drop(args) => mend::drop(args).await,
+        OutboxCommand::Init { config } => init(&config),
     };
-    let Ok(records) = listed.await else {
-        return exit::WRONG_INPUT.into();
-    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Refused) => exit::WRONG_INPUT.into(),
+    }
+}
+
+pub(crate) fn open(config: &ConfigArg) -> Result<SqliteOutbox, Refused> {
+    setup::load(&[], &config.path)?.outbox()
+}
+
+pub(crate) fn failed(err: &OutboxError) -> Refused {
+    Refused::because(&report::chain(err))
+}
+
+/// Writes lines to standard output, until its reader has seen enough.
+pub(crate) fn write(lines: impl IntoIterator<Item = String>) {
     let mut out = std::io::stdout().lock();
-    for record in &records {
-        let line = if json {
-            as_json(record).to_string()
-        } else {
-            as_text(record)
-        };
+    for line in lines {
         if writeln!(out, "{line}").is_err() {
-            // The reader has seen enough.
             break;
         }
     }
-    ExitCode::SUCCESS
+}
+
+fn init(config: &ConfigArg) -> Result<(), Refused> {
+    let setup = setup::load(&[], &config.path)?;
+    setup.outbox()?;
+    let path = setup.settings.outbox_path();
+    let path = path.canonicalize().unwrap_or(path);
+    write([
+        format!("outbox  {}", path.display()),
+        format!("schema  {}", SqliteOutbox::SCHEMA),
+    ]);
+    Ok(())
+}
+
+async fn list(args: ListArgs) -> Result<(), Refused> {
+    if args.events {
+        let states = states("an event", &args.states, EventState::ALL)?;
+        let query = EventQuery::latest(args.most).states(&states);
+        let events = open(&args.config)?.events(query).await;
+        let line = if args.json {
+            event_as_json
+        } else {
+            event_as_text
+        };
+        write(events.map_err(|err| failed(&err))?.iter().map(line));
+    } else {
+        let states = states("a delivery", &args.states, DeliveryState::ALL)?;
+        let query = DeliveryQuery::latest(args.most).states(&states);
+        let records = open(&args.config)?.deliveries(query).await;
+        let line = if args.json { as_json } else { as_text };
+        write(records.map_err(|err| failed(&err))?.iter().map(line));
+    }
+    Ok(())
+}
+
+/// Reads the names of states.
+fn states<S>(of: &str, names: &[String], all: &[S]) -> Result<Vec<S>, Refused>
+where
+    S: FromStr<Err = Malformed> + ToString,
+{
+    let read = |name: &String| {
+        name.parse().map_err(|err: Malformed| {
+            let known: Vec<String> = all.iter().map(S::to_string).collect();
+            let refused = Refused::because(&format!("{err} of {of}"));
+            report::hint(&format!("its states are {}", known.join(", ")));
+            refused
+        })
+    };
+    names.iter().map(read).collect()
 }
 
 fn as_text(record: &DeliveryRecord) -> String {
@@ -50,7 +112,7 @@ fn as_text(record: &DeliveryRecord) -> String {
     line.trim_end().to_owned()
 }
 
-fn as_json(record: &DeliveryRecord) -> Value {
+fn as_json(record: &DeliveryRecord) -> String {
     json!({
         "delivery": record.id.to_string(),
         "event": record.event.to_string(),
@@ -65,4 +127,44 @@ fn as_json(record: &DeliveryRecord) -> Value {
         "not_before": record.not_before,
         "receipt": record.receipt,
     })
+    .to_string()
+}
+
+fn event_as_text(event: &EventRecord) -> String {
+    let EventRecord {
+        project,
+        domain,
+        execution,
+        attempt,
+        workflow,
+        ..
+    } = event;
+    let attempt = match attempt {
+        1 => String::new(),
+        attempt => format!("#{attempt}"),
+    };
+    let reason = event.reason.as_deref().unwrap_or_default();
+    let line = format!(
+        "{}  {:<10} {}  {workflow} {}  {project}/{domain}/{execution}{attempt}  {reason}",
+        event.id, event.state, event.ended_at, event.phase,
+    );
+    // Of what is malformed, anything may be in the names.
+    line.trim_end().replace(char::is_control, "\u{fffd}")
+}
+
+fn event_as_json(event: &EventRecord) -> String {
+    json!({
+        "event": event.id.to_string(),
+        "project": event.project,
+        "domain": event.domain,
+        "name": event.execution,
+        "attempt": event.attempt,
+        "workflow": event.workflow,
+        "phase": event.phase,
+        "ended_at": event.ended_at,
+        "accepted_at": event.accepted_at,
+        "state": event.state.name(),
+        "reason": event.reason,
+    })
+    .to_string()
 }

@@ -5,9 +5,13 @@
 mod args;
 mod check;
 mod deliver;
+mod emit;
+mod events;
 mod exit;
 mod job;
 mod ledger;
+mod mend;
+mod patience;
 mod report;
 mod run;
 mod sandbox;
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match args.command {
             Command::Run(args) => run::run(*args).await,
+            Command::Emit(args) => emit::emit(args).await,
             Command::Deliver(args) => deliver::deliver(args).await,
             Command::Check(args) => check::check(&args),
             Command::Outbox(args) => ledger::outbox(args).await,

@@ -6,7 +6,11 @@ use std::io::Write;
 pub(crate) use workflow_notify::core::problem::chain;
 use workflow_notify::core::time::words;
 use workflow_notify::core::{Clock, SystemClock};
-use workflow_notify::outbox::{DeliveryRecord, DeliveryState};
+use workflow_notify::engine::Left;
+use workflow_notify::outbox::{DeliveryRecord, DeliveryState, Release, Status};
+
+/// How many of the deliveries that are left are listed.
+const LISTED: usize = 20;
 
 /// Writes one line. Nothing can be done about a standard error that is closed.
 pub(crate) fn say(line: impl fmt::Display) {
@@ -23,6 +27,11 @@ pub(crate) fn warning(message: impl fmt::Display) {
     writeln!(anstream::stderr(), "warning: {message}").ok();
 }
 
+/// Writes how to go on after an error.
+pub(crate) fn hint(help: &str) {
+    writeln!(anstream::stderr(), "hint: {help}").ok();
+}
+
 /// Says what became of each delivery: those that did not arrive always, the others when asked.
 pub(crate) fn deliveries(records: &[DeliveryRecord], everything: bool) {
     for record in records {
@@ -34,6 +43,34 @@ pub(crate) fn deliveries(records: &[DeliveryRecord], everything: bool) {
             say(Line(record));
         }
     }
+}
+
+/// Lists what is left, as far as anybody reads a list.
+pub(crate) fn left(left: &Left) {
+    let listed = left.deliveries.get(..LISTED).unwrap_or(&left.deliveries);
+    deliveries(listed, true);
+    let Status {
+        pending,
+        leased,
+        held,
+        ..
+    } = left.status;
+    let all = pending + leased + held;
+    let more = all.saturating_sub(u64::try_from(listed.len()).unwrap_or(u64::MAX));
+    if more > 0 {
+        say(format_args!("  and {more} more"));
+    }
+}
+
+/// Counts what is left.
+pub(crate) fn left_over(left: &Status) -> String {
+    format!(
+        "left in the outbox: {} pending, {} held, {} on the wire, {} events not planned",
+        left.pending,
+        left.held,
+        left.leased,
+        left.accepted + left.unplannable,
+    )
 }
 
 /// One delivery on one line.
@@ -58,6 +95,13 @@ impl fmt::Display for Line<'_> {
             DeliveryState::Pending => {
                 let wait = record.not_before.since(SystemClock.now());
                 write!(f, "; next try in {}", words(wait))
+            }
+            DeliveryState::Held if record.release == Some(Release::Replay) => {
+                let id = record.id;
+                write!(
+                    f,
+                    "; `notify outbox replay {id}` sends it again, `drop` gives it up"
+                )
             }
             DeliveryState::Held => {
                 write!(

@@ -13,13 +13,11 @@ use workflow_notify::outbox::{Accepted, EventId};
 use crate::args::RunArgs;
 use crate::exit;
 use crate::job::{Ended, Job};
+use crate::patience;
 use crate::report;
 use crate::sandbox::Local;
 use crate::setup::{self, Refused};
 use crate::signals::Signals;
-
-/// How soon an outbox that failed is asked again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// How long attempts in flight may go on after we were asked to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -54,7 +52,11 @@ pub(crate) async fn run(args: RunArgs) -> ExitCode {
     let summary = format!("{} {}", event.workflow, event.phase.words());
     // Before anything else, signals included: once this is in the outbox, nothing can make it
     // forgotten.
-    let accepted = accept(&engine, event, args.wait).await;
+    // An outbox that is busy or full gets some time to recover.
+    let accepted = patience::persist(args.wait, async || {
+        engine.workflow_ended(event.clone()).await
+    })
+    .await;
     let told = async {
         let event = said(accepted?);
         follow(&engine, event, args.wait, &summary, sandbox.is_some()).await
@@ -143,24 +145,6 @@ fn event(
     let tail = ended.tail.message(secrets);
     let message = if tail.is_empty() { sentence } else { tail };
     event.failure(Failure::new(message).code(code))
-}
-
-/// Records the end; an outbox that is busy or full gets some time to recover.
-async fn accept(
-    engine: &Engine,
-    event: WorkflowEnded,
-    wait: Duration,
-) -> Result<Accepted, EngineError> {
-    let begun = SystemClock.now();
-    loop {
-        let accepted = engine.workflow_ended(event.clone()).await;
-        if accepted.is_ok() || SystemClock.now().since(begun) >= wait {
-            return accepted;
-        }
-        tokio::time::timeout(AGAIN, std::future::pending::<()>())
-            .await
-            .ok();
-    }
 }
 
 /// Says so when the end was on record before, and gives the event that tells of it.

@@ -67,7 +67,7 @@ fn missing(settings: &Path) -> Refused {
     report::error(&format!("there is no `{}`", settings.display()));
     let help = "it says which accounts to send through; name another with `--config`, or try \
                 `notify run … --sandbox`, which needs none";
-    writeln!(anstream::stderr(), "hint: {help}").ok();
+    report::hint(help);
     Refused
 }
 

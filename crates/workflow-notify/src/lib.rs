@@ -6,7 +6,7 @@ pub use notify_engine as engine;
 pub use notify_outbox as outbox;
 
 #[cfg(feature = "sqlite")]
-pub use notify_outbox_sqlite::SqliteOutbox;
+pub use notify_outbox_sqlite::{INTAKE, SqliteOutbox};
 
 // A provider that is only listed in `Cargo.toml` is not linked, and then not registered.
 #[cfg(feature = "email")]
@@ -27,7 +27,7 @@ pub mod prelude {
         Config, Email, Execution, Failure, NotificationKind, PagerDuty, Registry, Slack,
         SystemClock, Workflow, WorkflowEnded, WorkflowName, channel, email, phases, service,
     };
-    pub use notify_engine::Engine;
+    pub use notify_engine::{Engine, Recorder};
     pub use notify_outbox::{Accepted, Outbox};
 
     #[cfg(feature = "sqlite")]

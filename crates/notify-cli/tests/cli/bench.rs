@@ -151,7 +151,17 @@ impl Bench {
 
     /// The ledger, as `notify outbox list --json` shows it.
     pub(crate) fn ledger(&self) -> Vec<Value> {
-        let output = self.notify(&["outbox", "list", "--json"]).output().unwrap();
+        self.list(&["--most", "1000"])
+    }
+
+    /// Events, as `notify outbox list --events` shows them.
+    pub(crate) fn events(&self, options: &[&str]) -> Vec<Value> {
+        self.list(&[&["--events"], options].concat())
+    }
+
+    fn list(&self, options: &[&str]) -> Vec<Value> {
+        let mut command = self.notify(&["outbox", "list", "--json"]);
+        let output = command.args(options).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
             .lines()

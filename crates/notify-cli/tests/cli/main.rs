@@ -3,6 +3,9 @@
 #![cfg(test)]
 
 mod bench;
+mod emit;
+mod examples;
+mod outbox;
 mod refusals;
 
 use std::fs;

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test kit panics where a rule is broken"
+)]
+
+pub mod clock;
+pub mod outbox;
+pub mod simulator;
+
+pub use crate::clock::HandClock;

@@ -1,0 +1,144 @@
+//! Accounts that are paused, and what lets them work again.
+
+use notify_outbox::DeliveryState::{Delivered, Held, Leased, Pending};
+use notify_outbox::EventState;
+
+use crate::outbox::bench::{Bench, ids};
+use crate::outbox::make::{
+    ONE, TWO, again, claim, delivered, doubtful, refused, run, secs, to,
+};
+
+pub async fn a_pause_holds_everything_that_waits_for_the_account(bench: Bench) {
+    let told = [to("a"), to("b"), to("b"), to("c").through(TWO)];
+    let told = told.into_iter().enumerate();
+    let told = told.map(|(lane, told)| told.lane(lane)).collect();
+    let told = bench.tell_all(vec![(run(1), told)]).await.remove(0);
+    let leased = bench.claim(claim().room(2)).await;
+    assert_eq!(ids(&leased), told[..2]);
+    bench.settle(&leased[0], refused().pause()).await;
+    // What is on the wire stays there; the other account is not concerned.
+    let states = bench.states(&told).await;
+    assert_eq!(states, [Held, Leased, Held, Pending]);
+    assert_eq!(bench.reason(told[2]).await, "auth: invalid_auth");
+    assert!(bench.claim(claim()).await.is_empty());
+    assert_eq!(bench.claim(claim().of(&[ONE, TWO])).await.len(), 1);
+    let status = bench.status().await;
+    assert_eq!((status.held, status.pending), (2, 0));
+}
+
+pub async fn what_is_told_through_a_paused_account_is_held_from_the_start(mut bench: Bench) {
+    bench.tell(run(1), [to("a")]).await;
+    bench.attempt(refused().pause()).await;
+    bench.restart();
+    let told = [to("b"), to("c").through(TWO), to("d").skipped("no")];
+    let [held, _, skipped] = bench.tell(run(2), told).await;
+    assert_eq!(bench.state(held).await, Held);
+    assert_eq!(bench.reason(held).await, "auth: invalid_auth");
+    assert_eq!(bench.reason(skipped).await, "no");
+    assert_eq!(bench.claim(claim().of(&[ONE, TWO])).await.len(), 1);
+}
+
+pub async fn who_resumes_an_account_sets_free_what_was_held_for_it(bench: Bench) {
+    let [first, waits] = bench.tell(run(1), [to("a"), to("b")]).await;
+    for leased in bench.claim(claim()).await {
+        let came = if leased.id == first {
+            again(secs(0))
+        } else {
+            again(secs(3_600))
+        };
+        bench.settle(&leased, came).await;
+    }
+    bench.attempt(refused().pause()).await;
+    let [later] = bench.tell(run(2), [to("c")]).await;
+    bench.pass(secs(60));
+    assert_eq!(bench.resume(&[TWO]).await, 0);
+    assert_eq!(bench.resume(&[ONE]).await, 3);
+    assert_eq!(bench.resume(&[ONE]).await, 0);
+    for id in [first, waits, later] {
+        let record = bench.delivery(id).await;
+        assert_eq!((record.state, record.not_before), (Pending, bench.now()));
+    }
+    let leased = bench.claim(claim()).await;
+    assert_eq!(leased.len(), 3);
+    for leased in leased {
+        let tries = if leased.id == first { 2 } else { u32::from(leased.id == waits) };
+        assert_eq!(leased.tries, tries, "what was tried stays on record");
+    }
+    let [new] = bench.tell(run(3), [to("d")]).await;
+    assert_eq!(bench.state(new).await, Pending);
+}
+
+pub async fn several_accounts_are_resumed_in_one_call(bench: Bench) {
+    bench.tell(run(1), [to("a"), to("b").through(TWO)]).await;
+    for leased in bench.claim(claim().of(&[ONE, TWO])).await {
+        bench.settle(&leased, refused().pause()).await;
+    }
+    assert_eq!(bench.resume(&[]).await, 0);
+    assert_eq!(bench.status().await.held, 2);
+    assert_eq!(bench.resume(&[ONE, TWO]).await, 2);
+}
+
+pub async fn what_waits_for_a_replay_is_not_resumed(bench: Bench) {
+    let [doubted, refused_one] = bench.tell(run(1), [to("a"), to("b")]).await;
+    let leased = bench.claim(claim()).await;
+    bench.settle(&leased[0], doubtful()).await;
+    bench.settle(&leased[1], refused().pause()).await;
+    assert_eq!(bench.resume(&[ONE]).await, 1);
+    let states = bench.states(&[doubted, refused_one]).await;
+    assert_eq!(states, [Held, Pending]);
+    assert_eq!(bench.reason(doubted).await, "unknown (timeout): 30s");
+    assert_eq!(ids(&bench.claim(claim()).await), [refused_one]);
+}
+
+pub async fn who_resumes_an_account_opens_the_lanes_of_what_was_held(bench: Bench) {
+    let told = (0..5).map(|number| to(number).lane("lane")).collect();
+    bench.tell_all(vec![(run(1), told)]).await;
+    let leased = bench.claim(claim()).await;
+    for leased in &leased[..4] {
+        bench.settle(leased, again(secs(0)).silent()).await;
+    }
+    let came = refused()
+        .silent()
+        .wait(notify_core::Scope::Lane, secs(3_600))
+        .pause();
+    bench.settle(&leased[4], came).await;
+    assert_eq!(bench.resume(&[ONE]).await, 5);
+    assert_eq!(bench.claim(claim()).await.len(), 5, "neither shut nor quiet");
+}
+
+pub async fn what_was_on_the_wire_when_its_account_was_paused_is_held_too(bench: Bench) {
+    let told = bench.tell(run(1), [to("a"), to("b"), to("c"), to("d")]).await;
+    let leased = bench.claim(claim()).await;
+    bench.settle(&leased[0], refused().pause()).await;
+    bench.settle(&leased[1], again(secs(10))).await;
+    bench.settle(&leased[2], delivered()).await;
+    assert_eq!(bench.states(&told).await, [Held, Held, Delivered, Leased]);
+    assert_eq!(bench.reason(told[1]).await, "auth: invalid_auth");
+    bench.pass(secs(3_600));
+    assert!(bench.claim(claim()).await.is_empty(), "a lost lease is held as well");
+    assert_eq!(bench.state(told[3]).await, Held);
+    assert_eq!(bench.resume(&[ONE]).await, 3);
+    let again = bench.claim(claim()).await;
+    assert_eq!(ids(&again), [told[0], told[1], told[3]]);
+    assert!(again[2].unsure);
+}
+
+pub async fn events_that_nobody_could_plan_are_looked_at_anew(bench: Bench) {
+    let mut accepted = Vec::new();
+    for (number, state) in [(1, EventState::Unmatched), (2, EventState::Malformed)] {
+        let id = bench.accept_new(&run(number)).await;
+        bench.set_aside(id, state, "why").await;
+        accepted.push(id);
+    }
+    assert_eq!(bench.resume(&[ONE]).await, 0, "they are no deliveries");
+    let waiting = bench.waiting().await.events;
+    let waiting: Vec<_> = waiting.iter().map(|(event, _)| event.id).collect();
+    assert_eq!(waiting, accepted[..1]);
+    let unmatched = bench.event(accepted[0]).await;
+    assert_eq!((unmatched.state, unmatched.reason), (EventState::Accepted, None));
+    let malformed = bench.event(accepted[1]).await;
+    assert_eq!(malformed.state, EventState::Malformed);
+    let plan = bench.plan(accepted[0], &[to("ops")]).await;
+    bench.record(plan).await;
+    bench.attempt(delivered()).await;
+}
