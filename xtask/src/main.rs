@@ -1,8 +1,10 @@
 //! Repository tasks.
 //!
 //! `cargo xtask tidy` checks the rules that no compiler and no linter knows, `soak` tries the laws
-//! on many cases, `fuzz` feeds the parsers.
+//! on many cases, `fuzz` feeds the parsers. `bench`, `growth`, `memory`, `crash` and `simulate` are
+//! programs of other packages, so that this one is quick to build.
 
+mod forward;
 mod fuzz;
 mod soak;
 mod tidy;
@@ -18,8 +20,14 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["soak"] => soak::run(),
+        [
+            task @ ("bench" | "growth" | "memory" | "crash" | "simulate"),
+            rest @ ..,
+        ] => forward::run(task, rest),
         _ => Err(vec![
-            "usage: cargo xtask tidy | soak | fuzz [TARGET] [--seconds N]".to_owned(),
+            "usage: cargo xtask tidy | soak | fuzz [TARGET] [--seconds N] | \
+             bench | growth | memory | crash | simulate [ARGUMENT…]"
+                .to_owned(),
         ]),
     };
     match result {

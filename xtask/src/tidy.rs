@@ -9,7 +9,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use notify_core::Code;
 
 /// Which of our crates may depend on which. The table is in `ARCHITECTURE.md` too.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("notify-core", &[]),
     ("notify-template", &["notify-core"]),
     ("notify-http", &["notify-core"]),
@@ -24,6 +24,16 @@ const EDGES: [(&str, &[&str]); 13] = [
     ),
     ("notify-config", &["notify-core", "notify-template"]),
     ("notify-sandbox", &[]),
+    (
+        "notify-testkit",
+        &[
+            "notify-core",
+            "notify-outbox",
+            "notify-engine",
+            "notify-sandbox",
+        ],
+    ),
+    ("notify-bench", ANY),
     ("workflow-notify", ANY),
     ("notify-cli", ANY),
 ];

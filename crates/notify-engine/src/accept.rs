@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use notify_core::event::wire;
 use notify_core::{Clock, SystemClock, WorkflowEnded};
 use notify_outbox::{Accepted, EventId, NewEvent, Outbox};
 
@@ -32,6 +33,13 @@ pub struct Recorder {
     random: Arc<dyn Random>,
 }
 
+/// An event as it was recorded.
+pub(crate) struct Recorded {
+    pub(crate) wire: wire::WorkflowEnded,
+    /// The size of its text.
+    pub(crate) bytes: usize,
+}
+
 impl Recorder {
     /// Records into this outbox.
     pub fn new(outbox: impl Outbox + 'static) -> Self {
@@ -59,13 +67,23 @@ impl Recorder {
     /// # Errors
     ///
     /// When it is not in the outbox: call again, the same end is never stored twice.
-    pub async fn workflow_ended(&self, mut event: WorkflowEnded) -> Result<Accepted, EngineError> {
+    pub async fn workflow_ended(&self, event: WorkflowEnded) -> Result<Accepted, EngineError> {
+        self.record(event).await.map(|(accepted, _)| accepted)
+    }
+
+    /// Records that a workflow ended, and gives the event as it was recorded.
+    pub(crate) async fn record(
+        &self,
+        mut event: WorkflowEnded,
+    ) -> Result<(Accepted, Recorded), EngineError> {
         let now = self.clock.now();
         // Nothing ends in the future: a caller's clock that runs ahead would make later ends look old.
         event.ended_at = event.ended_at.map(|ended_at| ended_at.min(now));
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        let body = serde_json::to_string(&event.to_wire()).map_err(EngineError::Event)?;
+        let wire = event.to_wire();
+        let body = serde_json::to_string(&wire).map_err(EngineError::Event)?;
+        let bytes = body.len();
         let accepted = self
             .outbox
             .accept(NewEvent {
@@ -77,7 +95,7 @@ impl Recorder {
                 body,
             })
             .await?;
-        Ok(accepted)
+        Ok((accepted, Recorded { wire, bytes }))
     }
 
     /// Records that a workflow ended, from a thread that may wait.

@@ -1,6 +1,6 @@
 //! From what an embedder has to a running engine.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::thread;
 
@@ -105,7 +105,7 @@ impl Builder {
             phase: watch::Sender::new(Phase::Running),
             in_flight: watch::Sender::new(0),
             turns: watch::Sender::new(0),
-            held_back: AtomicBool::new(false),
+            held_back: AtomicUsize::new(0),
             trouble: Mutex::new(None),
         });
         shared.resume(&shared.snapshot()).await?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -111,8 +111,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: watch::Sender<usize>,
     /// How often the pump has looked for work.
     pub(crate) turns: watch::Sender<u64>,
-    /// Nothing new is begun for a while.
-    pub(crate) held_back: AtomicBool,
+    /// How many callers want that nothing new is begun for a while.
+    pub(crate) held_back: AtomicUsize,
     /// How often in a row the outbox has failed, and why the last time.
     pub(crate) trouble: Mutex<Option<(u32, String)>>,
 }
@@ -123,6 +123,22 @@ impl Shared {
         // Nothing panics while it is swapped.
         let snapshot = self.snapshot.read();
         Arc::clone(&snapshot.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Keeps new attempts from being begun until it is dropped, also by a caller that loses interest.
+struct HeldBack<'a>(&'a AtomicUsize);
+
+impl<'a> HeldBack<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,7 +185,12 @@ impl Engine {
     ///
     /// When it is not in the outbox: call again, the same end is never stored twice.
     pub async fn workflow_ended(&self, event: WorkflowEnded) -> Result<Accepted, EngineError> {
-        let accepted = self.recorder.workflow_ended(event).await?;
+        let (accepted, recorded) = self.recorder.record(event).await?;
+        if let Accepted::Recorded(id) = accepted {
+            self.shared
+                .known
+                .accepted(&self.shared.registry, id, recorded);
+        }
         self.shared.wake.notify_one();
         Ok(accepted)
     }
@@ -355,9 +376,9 @@ impl Shared {
                 .await
                 .unwrap_or(Ok(()))?;
         }
-        self.held_back.store(true, Ordering::Relaxed);
+        let held_back = HeldBack::new(&self.held_back);
         let idle = self.idle().await;
-        self.held_back.store(false, Ordering::Relaxed);
+        drop(held_back);
         idle?;
         Ok(self.outbox.deliveries(DeliveryQuery::of(event)).await?)
     }

@@ -31,7 +31,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         if phase == Phase::Stopped || (phase == Phase::Stopping && attempts.is_empty()) {
             break;
         }
-        let held_back = shared.held_back.load(Ordering::Relaxed);
+        let held_back = shared.held_back.load(Ordering::Relaxed) > 0;
         let moved = match phase {
             Phase::Running if !held_back => turn(&shared, &mut attempts, &mut left).await,
             _ => Ok(false),

@@ -8,6 +8,7 @@ use notify_outbox::{EventId, Leased, Spec, SpecDigest, StoredEvent};
 use notify_template::{Template, check_workflow};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::accept::Recorded;
 use crate::connect::Connections;
 use crate::plan::Declared;
 
@@ -76,6 +77,9 @@ pub(crate) struct Ready {
     pub(crate) template: Option<Template>,
 }
 
+/// How long the text of an event may be that is remembered: a few megabytes for all of them.
+const SMALL: usize = 4 * 1024;
+
 /// What was read from the ledger before. Both are immutable there, so reading again gives the same.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -96,13 +100,38 @@ impl Known {
         })
     }
 
+    /// Takes note of an event that was just recorded, so that it need not be read again.
+    pub(crate) fn accepted(&self, registry: &Registry, id: EventId, recorded: Recorded) {
+        if recorded.bytes > SMALL {
+            return;
+        }
+        // What does not load is not planned either: whoever plans it says why.
+        if let Ok(event) = recorded.wire.load(registry) {
+            let mut kept = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.put(id, Arc::new(event));
+        }
+    }
+
     /// Gives an event.
     pub(crate) fn event(
         &self,
         registry: &Registry,
         stored: &StoredEvent,
     ) -> Result<Arc<WorkflowEnded>, Problems> {
-        recall(&self.events, stored.id, || stored.load(registry))
+        if stored.body.len() > SMALL {
+            return stored.load(registry).map(Arc::new);
+        }
+        let event = recall(&self.events, stored.id, || stored.load(registry))?;
+        if event.ended_at == Some(stored.ended_at) {
+            return Ok(event);
+        }
+        // The ledger stamped the end after the event was noted here.
+        let mut event = Arc::unwrap_or_clone(event);
+        event.ended_at = Some(stored.ended_at);
+        let event = Arc::new(event);
+        let mut kept = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.put(stored.id, Arc::clone(&event));
+        Ok(event)
     }
 
     /// Gives the event and the notification of a delivery.
@@ -149,7 +178,7 @@ impl<K, V> Default for Recent<K, V> {
 
 impl<K: Ord + Copy, V> Recent<K, V> {
     /// How many entries half of the room holds.
-    const HALF: usize = 2_000;
+    const HALF: usize = 500;
 
     fn get(&mut self, key: &K) -> Option<&V> {
         if let Some(value) = self.older.remove(key) {

@@ -224,7 +224,7 @@ proptest! {
     #[test]
     fn slack_is_told_the_message_and_nothing_else(message in any_message()) {
         let body = Value::Object(body(&message));
-        let message = fitted(&message);
+        let (message, _) = fitted(&message);
         let blocks = body["blocks"].as_array().unwrap();
         let mut seen = Vec::new();
         for block in blocks {

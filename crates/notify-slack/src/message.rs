@@ -7,6 +7,7 @@
 //! Sizes are UTF-16 units of the JSON text after Slack's own escaping: never less than what Slack
 //! counts, whichever unit that is.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use notify_core::Message;
@@ -32,13 +33,13 @@ const MAX_URL: usize = 3_000;
 
 /// Gives the body of the call, without the channel.
 pub(crate) fn body(message: &Message) -> Map<String, Value> {
-    let message = fitted(message);
+    let (message, blocks) = fitted(message);
     let text = text(&message);
     let text = shorten(&text, MAX_TEXT, escaped);
     let Value::Object(body) = json!({
         "text": escape(&text),
         "mrkdwn": false,
-        "blocks": blocks(&message),
+        "blocks": blocks,
         "unfurl_links": false,
         "unfurl_media": false,
     }) else {
@@ -47,9 +48,23 @@ pub(crate) fn body(message: &Message) -> Map<String, Value> {
     body
 }
 
-/// Gives the message as Slack can take it.
-pub(crate) fn fitted(message: &Message) -> Message {
-    fit(message, MAX_ALL, |message| size(&blocks(message)))
+/// Gives the message as Slack can take it, and its blocks.
+pub(crate) fn fitted(message: &Message) -> (Message, Vec<Value>) {
+    // Most messages fit as they are: their blocks are made once.
+    let (looks, first) = (Cell::new(0_usize), Cell::new(Vec::new()));
+    let fitted = fit(message, MAX_ALL, |message| {
+        let blocks = blocks(message);
+        let size = size(&blocks);
+        if looks.replace(looks.get() + 1) == 0 {
+            first.set(blocks);
+        }
+        size
+    });
+    let blocks = match looks.get() {
+        1 => first.take(),
+        _ => blocks(&fitted),
+    };
+    (fitted, blocks)
 }
 
 /// Writes the message for notifications and screen readers.

@@ -97,7 +97,7 @@ async fn run(seed: u64, ledgers: &Ledgers, shown: usize) -> Report {
     let world = Arc::new(World::new(&scene));
     let open = ledgers.make(Arc::clone(&world.store_clock) as Arc<dyn Clock>);
     let mut run = Run::new(scene, Arc::clone(&world), open);
-    run.to_the_end().await;
+    run.finish().await;
     enter(None);
     let state = world.state();
     Report {

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
-use std::thread;
+use std::thread::{self, LocalKey};
 
 use super::{Ledgers, Report, SHOWN, simulate_shown};
 
@@ -138,7 +138,7 @@ thread_local! {
 }
 
 /// Notices panics of this thread.
-pub(crate) struct Panics;
+pub(crate) struct Panics(&'static LocalKey<RefCell<Option<Vec<String>>>>);
 
 /// Begins to notice panics. A provider's own are raised without the hook, and are none.
 pub(crate) fn watch_panics() -> Panics {
@@ -158,13 +158,13 @@ pub(crate) fn watch_panics() -> Panics {
         }));
     });
     PANICS.with(|panics| *panics.borrow_mut() = Some(Vec::new()));
-    Panics
+    Panics(&PANICS)
 }
 
 impl Panics {
     /// Stops, and gives what panicked.
     pub(crate) fn into_found(self) -> Vec<String> {
-        PANICS
+        self.0
             .with(|panics| panics.borrow_mut().take())
             .unwrap_or_default()
     }

@@ -11,7 +11,7 @@ pub(crate) struct Rng(u64);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut rng = Self(seed ^ 0x5eed_0f_a11_7e57);
+        let mut rng = Self(seed ^ 0x5eed_0fa1_17e5_7000);
         rng.next();
         rng
     }

@@ -23,7 +23,7 @@ use super::world::{World, pause};
 const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// How long a call may take beyond what it was allowed.
-const BEYOND: Duration = Duration::from_secs(60);
+const BEYOND: Duration = Duration::from_mins(1);
 
 /// How long everything may take once the world is mended, beyond the greatest age of a delivery.
 const MARGIN: Duration = Duration::from_hours(4);
@@ -91,7 +91,7 @@ impl Run {
     }
 
     /// Runs the scene to its end, mends the world, and waits until everything is settled.
-    pub(crate) async fn to_the_end(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         enter(Some(Arc::clone(&self.world)));
         let begun = Instant::now();
         for (at, act) in std::mem::take(&mut self.scene.acts) {
@@ -530,20 +530,16 @@ impl Run {
         self.slots[slot].calls.spawn(async move {
             let limit = given_up.unwrap_or(bound).min(bound);
             let answer = timeout(limit, work.call(handle)).await;
-            match answer {
-                Ok(came) => {
-                    let ok = came.is_ok();
-                    world.step(Step::Answer { engine, what, ok });
-                    came.unwrap_or(Came::Nothing)
+            let Ok(came) = answer else {
+                if limit == bound {
+                    let what = format!("law 9: `{what}` does not return within {bound:?}");
+                    world.state().model.violate(what);
                 }
-                Err(_) => {
-                    if limit == bound {
-                        let what = format!("law 9: `{what}` does not return within {bound:?}");
-                        world.state().model.violate(what);
-                    }
-                    Came::Nothing
-                }
-            }
+                return Came::Nothing;
+            };
+            let ok = came.is_ok();
+            world.step(Step::Answer { engine, what, ok });
+            came.unwrap_or(Came::Nothing)
         });
     }
 
@@ -597,7 +593,9 @@ impl Run {
         if events.is_empty() {
             return;
         }
-        let event = events[usize::try_from(draw).expect("64 bits") % events.len()];
+        // Ids sort by time: one of the latest.
+        let back = usize::try_from(draw).expect("small").min(events.len() - 1);
+        let event = events[events.len() - 1 - back];
         self.call(
             slot,
             "settled",

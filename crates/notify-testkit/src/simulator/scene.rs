@@ -248,12 +248,11 @@ impl Scene {
         for _ in 0..crashes {
             let slot = rng.index(ENGINES);
             let at = any(rng);
-            let act = match rng.between(0, 3) {
-                0 => Act::Kill(slot),
-                _ => {
-                    let calls = u32::try_from(rng.between(0, 12)).expect("small");
-                    Act::Arm(slot, rng.pick(&CrashAt::ALL), calls)
-                }
+            let act = if rng.chance(25) {
+                Act::Kill(slot)
+            } else {
+                let calls = u32::try_from(rng.between(0, 12)).expect("small");
+                Act::Arm(slot, rng.pick(&CrashAt::ALL), calls)
             };
             acts.push((at, act));
         }
@@ -283,16 +282,29 @@ impl Scene {
             };
             acts.push((any(rng), act));
         }
-        for _ in 0..rng.pick(&[0, 0, 1, 2]) {
-            let slot = rng.index(ENGINES);
-            let (patience, given_up) = (rng.millis(0, 20_000), rng.millis(1, 60_000));
-            let act = if rng.chance(70) {
-                Act::Settled(slot, rng.next(), patience, given_up)
-            } else {
-                Act::Drain(slot, patience, given_up)
-            };
-            acts.push((any(rng), act));
-        }
+        waits(acts, rng);
+    }
+}
+
+/// Somebody waits for what was just told, and mostly loses patience before the engine does.
+fn waits(acts: &mut Vec<(Duration, Act)>, rng: &mut Rng) {
+    let told: Vec<Duration> = acts
+        .iter()
+        .filter(|(_, act)| matches!(act, Act::Emit(_)))
+        .map(|(at, _)| *at)
+        .collect();
+    for _ in 0..rng.pick(&[0, 0, 1, 2, 4]) {
+        let slot = rng.index(ENGINES);
+        let longest = rng.pick(&[0, 50, 1_000, 20_000]);
+        let patience = rng.millis(0, longest);
+        let given_up = patience + rng.millis(1, 4_000);
+        let at = rng.pick(&told) + rng.millis(1, 150);
+        let act = if rng.chance(70) {
+            Act::Settled(slot, rng.between(0, 2), patience, given_up)
+        } else {
+            Act::Drain(slot, patience, given_up)
+        };
+        acts.push((at, act));
     }
 }
 

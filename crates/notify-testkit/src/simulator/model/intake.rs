@@ -155,9 +155,9 @@ impl Model {
             streak: plan.past.streak,
         });
         for delivery in &plan.deliveries {
-            condition(delivery, phase, &plan.past)
-                .into_iter()
-                .for_each(|what| self.violate(format!("law 8: event {number}: {what}")));
+            if let Some(what) = condition(delivery, phase, &plan.past) {
+                self.violate(format!("law 8: event {number}: {what}"));
+            }
             self.add(delivery, plan.event, ended_at, now, steps);
         }
     }
@@ -186,9 +186,10 @@ impl Model {
             previous: before
                 .last()
                 .map_or(TerminalPhase::Succeeded, |(_, phase)| *phase),
-            streak: match success {
-                true => 0,
-                false => u32::try_from(failing + 1).expect("few events"),
+            streak: if success {
+                0
+            } else {
+                u32::try_from(failing + 1).expect("few events")
             },
             since: match (failing, success) {
                 (0, true) => None,
@@ -281,7 +282,7 @@ fn condition(delivery: &NewDelivery, phase: TerminalPhase, past: &Past) -> Optio
         }
         Value::Object(map) => map
             .get("streak")
-            .map(|wanted| *wanted == Value::from(past.streak)),
+            .map(|wanted| wanted.as_u64() == Some(u64::from(past.streak))),
         _ => None,
     };
     let unmet = |why: &str| {

@@ -65,7 +65,7 @@ impl Model {
         let id = settlement.delivery;
         let (outcome, decision) = (&settlement.outcome, &settlement.decision);
         let number = self.number(id);
-        for what in wrong(outcome, decision) {
+        if let Some(what) = wrong(outcome, decision) {
             self.violate(format!("delivery {number}: {what}"));
         }
         let throttled = matches!(
