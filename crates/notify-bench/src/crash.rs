@@ -82,7 +82,7 @@ pub(crate) async fn run(args: CrashArgs) -> Result<bool> {
         ));
     }
     say(format_args!(
-        "rounds {} lost {} doubled {} in flight {}",
+        "rounds {} lost {} doubled {} in_flight {}",
         args.rounds, all.lost, all.doubled, all.in_flight
     ));
     Ok(all.lost == 0 && all.broken == 0 && all.unexplained == 0)

@@ -44,7 +44,7 @@ impl SqliteOutbox {
     async fn read<T: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
+        work: impl Fn(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let work: Work<T> = Box::new(work);
         self.writer.run(doing, Way::Read(work)).await
@@ -53,7 +53,7 @@ impl SqliteOutbox {
     async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
+        work: impl Fn(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let work: Work<T> = Box::new(work);
         self.writer.run(doing, Way::Write(work)).await
@@ -62,8 +62,8 @@ impl SqliteOutbox {
     async fn peek<T: Send + 'static>(
         &self,
         doing: &'static str,
-        look: impl FnOnce(&Ledger<'_>) -> Result<Option<T>, OutboxError> + Send + 'static,
-        work: impl FnOnce(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
+        look: impl Fn(&Ledger<'_>) -> Result<Option<T>, OutboxError> + Send + 'static,
+        work: impl Fn(&Ledger<'_>) -> Result<T, OutboxError> + Send + 'static,
     ) -> Result<T, OutboxError> {
         let (look, work): (Look<T>, Work<T>) = (Box::new(look), Box::new(work));
         self.writer.run(doing, Way::Peek(look, work)).await

@@ -21,10 +21,10 @@ use crate::trouble::Trouble;
 const MOST_PER_COMMIT: usize = 256;
 
 /// Work that needs a transaction.
-pub(crate) type Work<T> = Box<dyn FnOnce(&Ledger<'_>) -> Result<T, OutboxError> + Send>;
+pub(crate) type Work<T> = Box<dyn Fn(&Ledger<'_>) -> Result<T, OutboxError> + Send>;
 
 /// A look that gives the answer where nothing has to be written for it.
-pub(crate) type Look<T> = Box<dyn FnOnce(&Ledger<'_>) -> Result<Option<T>, OutboxError> + Send>;
+pub(crate) type Look<T> = Box<dyn Fn(&Ledger<'_>) -> Result<Option<T>, OutboxError> + Send>;
 
 /// What a job needs.
 pub(crate) enum Way<T> {
@@ -67,7 +67,7 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let task = Task {
             doing,
-            way: Some(way),
+            way,
             result: None,
             answer,
         };
@@ -85,8 +85,11 @@ trait Job: Send {
     /// Tries to get by without writing; tells whether it did.
     fn look(&mut self, ledger: &Ledger<'_>) -> bool;
 
-    /// Does the work.
-    fn work(&mut self, ledger: &Ledger<'_>);
+    /// Does the work; tells whether it did not fail.
+    fn work(&mut self, ledger: &Ledger<'_>) -> bool;
+
+    /// Does the work anew, so that its failure undoes its own work and nobody else's.
+    fn work_apart(&mut self, ledger: &Ledger<'_>);
 
     /// Sends the result, now that it is known whether the transaction is committed.
     fn report(self: Box<Self>, committed: &Result<(), Trouble>);
@@ -95,33 +98,38 @@ trait Job: Send {
 /// A job with its result and the way back to whoever waits for it.
 struct Task<T> {
     doing: &'static str,
-    way: Option<Way<T>>,
+    way: Way<T>,
     result: Option<Result<T, OutboxError>>,
     answer: oneshot::Sender<Result<T, OutboxError>>,
 }
 
 impl<T: Send> Job for Task<T> {
     fn may_only_read(&self) -> bool {
-        !matches!(self.way, Some(Way::Write(_)))
+        !matches!(self.way, Way::Write(_))
     }
 
     fn look(&mut self, ledger: &Ledger<'_>) -> bool {
-        match self.way.take() {
-            Some(Way::Read(read)) => self.result = Some(read(ledger)),
-            Some(Way::Peek(look, work)) => match look(ledger).transpose() {
-                Some(result) => self.result = Some(result),
-                None => self.way = Some(Way::Write(work)),
-            },
-            way => self.way = way,
-        }
+        self.result = match &self.way {
+            Way::Read(read) => Some(read(ledger)),
+            Way::Peek(look, _) => look(ledger).transpose(),
+            Way::Write(_) => None,
+        };
         self.result.is_some()
     }
 
-    fn work(&mut self, ledger: &Ledger<'_>) {
-        if self.look(ledger) {
-            return;
+    fn work(&mut self, ledger: &Ledger<'_>) -> bool {
+        if !self.look(ledger)
+            && let Way::Write(work) | Way::Peek(_, work) = &self.way
+        {
+            self.result = Some(work(ledger));
         }
-        if let Some(Way::Write(work)) = self.way.take() {
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn work_apart(&mut self, ledger: &Ledger<'_>) {
+        if !self.look(ledger)
+            && let Way::Write(work) | Way::Peek(_, work) = &self.way
+        {
             self.result = Some(apart(ledger, work));
         }
     }
@@ -139,7 +147,7 @@ impl<T: Send> Job for Task<T> {
 }
 
 /// Runs one job so that its failure undoes its own work and nobody else's.
-fn apart<T>(ledger: &Ledger<'_>, work: Work<T>) -> Result<T, OutboxError> {
+fn apart<T>(ledger: &Ledger<'_>, work: &Work<T>) -> Result<T, OutboxError> {
     let savepoint = |sql| ledger.change("set a savepoint", sql, []);
     savepoint("SAVEPOINT job")?;
     let result = work(ledger);
@@ -222,13 +230,18 @@ impl Worker {
 
     /// Does everything in one transaction.
     fn write(&mut self, mut batch: Batch) {
-        let done = self.transact(&mut batch);
+        // A savepoint for each job costs more than the job. Only where one fails, everything is done
+        // anew with them.
+        let done = match self.transact(&mut batch, Care::Together) {
+            Ok(Done::Undone) => self.transact(&mut batch, Care::Apart).map(drop),
+            done => done.map(drop),
+        };
         for job in batch {
             job.report(&done);
         }
     }
 
-    fn transact(&mut self, batch: &mut Batch) -> Result<(), Trouble> {
+    fn transact(&mut self, batch: &mut Batch, care: Care) -> Result<Done, Trouble> {
         // IMMEDIATE takes the write lock at once, so a busy file is noticed before any work is done.
         let transaction = self
             .connection
@@ -248,7 +261,11 @@ impl Worker {
             None => seen = seen.seeing(ledger.now),
         }
         for job in batch.iter_mut() {
-            job.work(&ledger);
+            match care {
+                Care::Together if !job.work(&ledger) => return Ok(Done::Undone),
+                Care::Together => {}
+                Care::Apart => job.work_apart(&ledger),
+            }
             if transaction.is_autocommit() {
                 let help = "make room on the disk, and see that it works";
                 return Err(Trouble::new("SQLite gave the transaction up", help));
@@ -259,6 +276,22 @@ impl Worker {
         }
         transaction.commit()?;
         self.seen = seen;
-        Ok(())
+        Ok(Done::Committed)
     }
+}
+
+/// How jobs share a transaction.
+#[derive(Clone, Copy)]
+enum Care {
+    /// The first that fails undoes all of them.
+    Together,
+    /// One that fails undoes its own work.
+    Apart,
+}
+
+/// What came of a transaction.
+enum Done {
+    Committed,
+    /// A job failed, and nothing was done.
+    Undone,
 }
