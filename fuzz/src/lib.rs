@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use notify_config::Diagnostic;
 use notify_core::{
     Account, AccountId, Capabilities, Delivery, Email, Malformed, Message, Notification,
     NotificationKind, PagerDuty, Payload, Problem, Problems, Provider, ProviderDescriptor,
@@ -58,5 +59,18 @@ impl Account for IdleAccount {
 
     fn connect(&self, _: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
         Err(Malformed::new("nothing to connect to"))
+    }
+}
+
+/// Asserts that each problem says something, at a place that there is.
+pub fn check_places<'a>(text: &str, found: impl IntoIterator<Item = &'a Diagnostic>) {
+    for diagnostic in found {
+        assert!(!diagnostic.message().is_empty());
+        let Some(span) = diagnostic.span() else {
+            continue;
+        };
+        assert!(text.get(span.clone()).is_some(), "{span:?}: {diagnostic}");
+        let (line, column) = diagnostic.position().expect("a place has a line");
+        assert!(line > 0 && column > 0);
     }
 }

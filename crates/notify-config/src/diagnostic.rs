@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use miette::{LabeledSpan, NamedSource, Severity, SourceCode};
 use notify_core::{Code, Weight};
+use serde::Serialize;
 
 use crate::source::Source;
 
@@ -22,6 +23,43 @@ pub struct Diagnostic {
     weight: Weight,
     file: Arc<str>,
     place: Option<Box<Place>>,
+}
+
+/// A place in a file, for people and for editors.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
+pub struct Location {
+    /// The name of the file.
+    pub file: String,
+    /// The line, counted from one.
+    pub line: usize,
+    /// The column in characters, counted from one.
+    pub column: usize,
+}
+
+impl Location {
+    /// Finds a byte of a file's text.
+    pub(crate) fn new(source: &Source, at: usize) -> Self {
+        let (line, column) = line_and_column(source.text(), at).unwrap_or((1, 1));
+        Self {
+            file: source.name().into(),
+            line,
+            column,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+fn line_and_column(text: &str, at: usize) -> Option<(usize, usize)> {
+    let before = text.get(..at)?;
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default();
+    Some((line, column.chars().count() + 1))
 }
 
 /// Where in its file a problem is.
@@ -54,6 +92,11 @@ impl Diagnostic {
         self.code
     }
 
+    /// Returns what it does to the input: a warning, or a refusal.
+    pub fn weight(&self) -> Weight {
+        self.weight
+    }
+
     /// Returns what is wrong, as a lower-case fragment.
     pub fn message(&self) -> &str {
         &self.message
@@ -79,10 +122,7 @@ impl Diagnostic {
     /// Returns the line and the column at which the problem begins, both counted from one.
     pub fn position(&self) -> Option<(usize, usize)> {
         let place = self.place.as_ref()?;
-        let before = place.source.inner().get(..place.span.start)?;
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default();
-        Some((line, column.chars().count() + 1))
+        line_and_column(place.source.inner(), place.span.start)
     }
 
     fn order(&self, other: &Self) -> Ordering {
@@ -239,12 +279,23 @@ impl Finding {
         self
     }
 
-    /// Shows the finding in a masked text.
     pub(crate) fn weight(mut self, weight: Weight) -> Self {
         self.weight = weight;
         self
     }
 
+    /// Says another word wherever this one is said.
+    pub(crate) fn reworded(mut self, word: &str, other: &str) -> Self {
+        self.message = self.message.replace(word, other);
+        self.help = self.help.map(|help| help.replace(word, other));
+        self
+    }
+
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// Shows the finding in a masked text.
     pub(crate) fn shown_in(self, source: &Source, shown: &Arc<str>) -> Diagnostic {
         Diagnostic {
             code: self.code,
@@ -265,8 +316,12 @@ fn label(text: &str, span: Range<usize>) -> Range<usize> {
     let end = span.end.min(text.len());
     let start = span.start.min(end);
     let length = text.get(start..end).map_or(0, |text| {
-        let line = text.split('\n').next().unwrap_or_default();
-        line.trim_end().len()
+        let line = text.split(['\r', '\n']).next().unwrap_or_default();
+        match line.trim_end().len() {
+            // Blanks alone can be what is wrong.
+            0 => line.len(),
+            length => length,
+        }
     });
     start..start + length
 }

@@ -2,19 +2,23 @@
 //!
 //! The core knows no file format and reports problems by path; here a path becomes a place.
 
+mod expand;
+mod report;
 mod toml;
 mod yaml;
 
 use std::ops::Range;
 
 use notify_core::problem::Segment;
-use notify_core::secret::looks_secret;
-use notify_core::{Path, Place, Problems};
+use notify_core::{Path, Place};
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Finding};
+use crate::diagnostic::{Diagnostic, Finding, Location};
 use crate::mask::Mask;
 use crate::source::Source;
+
+pub use self::expand::Expanded;
+pub(crate) use self::report::without;
 
 /// A file that was parsed.
 #[derive(Clone, Debug)]
@@ -22,7 +26,17 @@ pub struct Document {
     source: Source,
     /// Whatever stands in the file may be a secret in the wrong place.
     guarded: bool,
+    /// The root is a list of the file's documents.
+    several: bool,
     root: Node,
+}
+
+/// What a text is.
+enum Root {
+    /// One document.
+    One(Node),
+    /// A list of documents.
+    Several(Node),
 }
 
 /// A value and where it stands.
@@ -30,6 +44,8 @@ pub struct Document {
 struct Node {
     span: Range<usize>,
     content: Content,
+    /// What was written where a variable's value stands now.
+    expanded: Option<Box<Expanded>>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,19 +86,31 @@ impl Document {
 
     fn parse(
         source: &Source,
-        parse: fn(&str) -> Result<Node, Finding>,
+        parse: fn(&str) -> Result<Root, Finding>,
         guarded: bool,
     ) -> Result<Self, Diagnostic> {
         let root = parse(source.text()).map_err(|finding| {
+            // JSON is read as YAML, and its authors need not know.
+            let is_json = std::path::Path::new(source.name()).extension() == Some("json".as_ref());
+            let finding = if is_json {
+                finding.reworded("YAML", "JSON")
+            } else {
+                finding
+            };
             let mask = Mask {
                 guarded,
                 ..Mask::default()
             };
             finding.shown_in(source, &mask.apply(source.text()))
         })?;
+        let (root, several) = match root {
+            Root::One(root) => (root, false),
+            Root::Several(root) => (root, true),
+        };
         Ok(Self {
             source: source.clone(),
             guarded,
+            several,
             root,
         })
     }
@@ -97,9 +125,20 @@ impl Document {
         matches!(self.root.content, Content::Scalar(Value::Null))
     }
 
-    /// Gives the plain value.
+    /// Gives the plain value; of several documents a list.
     pub fn to_value(&self) -> Value {
         self.root.to_value()
+    }
+
+    /// Gives the paths of the documents that the file holds.
+    pub(crate) fn documents(&self) -> Vec<Path> {
+        let root = Path::root();
+        match &self.root.content {
+            Content::List(documents) if self.several => {
+                (0..documents.len()).map(|index| root.then(index)).collect()
+            }
+            _ => vec![root],
+        }
     }
 
     /// Finds where a value or its key stands.
@@ -116,66 +155,73 @@ impl Document {
         }
     }
 
-    /// Gives the problems of the document's value their places.
-    pub(crate) fn diagnostics(&self, problems: &Problems) -> Vec<Diagnostic> {
-        let mut mask = Mask {
-            guarded: self.guarded,
-            ..Mask::default()
-        };
-        for problem in problems {
-            let found = self.find(&problem.path);
-            if problem.sensitive {
-                mask.hidden.push(found.node.span.clone());
-            } else if problem.place == Place::Key {
-                mask.open.extend(found.key.cloned());
-            } else if found.is_read() {
-                mask.open.push(found.node.span.clone());
-            }
+    /// Finds the line and the column of what stands at exactly this path.
+    pub(crate) fn location(&self, path: &Path) -> Option<Location> {
+        let found = self.find(path);
+        if !found.whole {
+            return None;
         }
-        self.root.secret_looking(&mut mask.hidden);
-        let shown = mask.apply(self.source.text());
-        problems
-            .iter()
-            .map(|problem| {
-                let span = self.span(&problem.path, problem.place);
-                let finding = Finding::new(problem.code, problem.message.clone(), span)
-                    .weight(problem.weight);
-                let finding = match &problem.help {
-                    Some(help) => finding.help(help),
-                    None => finding,
-                };
-                finding.shown_in(&self.source, &shown)
-            })
-            .collect()
+        let span = self.span(path, Place::Value);
+        Some(Location::new(&self.source, span.start))
+    }
+
+    /// Finds a part of the text at a path where it stands in the file.
+    ///
+    /// `None` where the text is written with escapes or folds, so that its parts have no place.
+    pub(crate) fn within(
+        &self,
+        path: &Path,
+        text: &str,
+        part: &Range<usize>,
+    ) -> Option<Range<usize>> {
+        let span = self.find(path).node.span.clone();
+        let written = self.source.text().get(span.start..)?;
+        let value = self.source.text().get(span.clone())?;
+        if let Some(at) = value.find(text) {
+            return Some(span.start + at + part.start..span.start + at + part.end);
+        }
+        // A text of several lines is indented as a whole: each of its lines is in one of the file's.
+        let before = text.get(..part.start)?;
+        let line = before.matches('\n').count();
+        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let of_text = text.get(begin..)?.lines().next()?.trim_end();
+        let mut at = span.start;
+        for (index, of_file) in written.split_inclusive('\n').enumerate() {
+            if index == line {
+                let indent = of_file.find(of_text)?;
+                let start = at + indent + part.start - begin;
+                let blank = of_file.get(..indent)?.trim().is_empty();
+                return blank.then(|| start..start + part.len());
+            }
+            at += of_file.len();
+        }
+        None
     }
 
     fn find(&self, path: &Path) -> Found<'_> {
         let mut found = Found {
             node: &self.root,
             key: None,
-            depth: 0,
+            steps: Vec::new(),
+            whole: true,
         };
         for segment in path.segments() {
-            match (&found.node.content, segment) {
-                (Content::Map(entries), Segment::Key(key)) => {
-                    if let Some(entry) = entries.iter().find(|entry| entry.key == *key) {
-                        found = Found {
-                            node: &entry.value,
-                            key: Some(&entry.key_span),
-                            depth: found.depth + 1,
-                        };
-                    }
-                }
+            let step = match (&found.node.content, segment) {
+                (Content::Map(entries), Segment::Key(key)) => entries
+                    .iter()
+                    .find(|entry| entry.key == *key)
+                    .map(|entry| (&entry.value, Some(&entry.key_span), entry.key.as_str())),
                 (Content::List(items), Segment::Index(index)) => {
-                    if let Some(node) = items.get(*index) {
-                        found = Found {
-                            node,
-                            key: None,
-                            depth: found.depth + 1,
-                        };
-                    }
+                    items.get(*index).map(|node| (node, None, ""))
                 }
-                _ => {}
+                _ => None,
+            };
+            match step {
+                Some((node, key, name)) => {
+                    (found.node, found.key) = (node, key);
+                    found.steps.push(name);
+                }
+                None => found.whole = false,
             }
         }
         found
@@ -185,37 +231,18 @@ impl Document {
 struct Found<'a> {
     node: &'a Node,
     key: Option<&'a Range<usize>>,
-    depth: usize,
-}
-
-impl Found<'_> {
-    /// Tells whether somebody read the value as something that is not a secret.
-    ///
-    /// What stands where only tables can (`[accounts.slack]`, `token = "…"`) was read by nobody:
-    /// the keys of an account are the fourth step of a path.
-    fn is_read(&self) -> bool {
-        matches!(self.node.content, Content::Scalar(_)) && self.depth > 3
-    }
+    /// The keys on the way, empty for an item of a list.
+    steps: Vec<&'a str>,
+    /// Nothing of the path was left out.
+    whole: bool,
 }
 
 impl Node {
-    /// Collects the values that look like secrets which were pasted where none belongs.
-    fn secret_looking(&self, found: &mut Vec<Range<usize>>) {
-        match &self.content {
-            Content::Scalar(Value::String(text)) if looks_secret(text) => {
-                found.push(self.span.clone());
-            }
-            Content::Scalar(_) => {}
-            Content::List(items) => {
-                for item in items {
-                    item.secret_looking(found);
-                }
-            }
-            Content::Map(entries) => {
-                for entry in entries {
-                    entry.value.secret_looking(found);
-                }
-            }
+    fn new(span: Range<usize>, content: Content) -> Self {
+        Self {
+            span,
+            content,
+            expanded: None,
         }
     }
 

@@ -1,21 +1,118 @@
 //! From files to the [`Config`] in force, with the problems of all files in one run.
 
+use std::collections::hash_map::RandomState;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use notify_core::problem::Segment;
-use notify_core::{Code, Config, Path, Problem, Problems, Registry, SecretSource, Workflow};
-use notify_template::Template;
-use serde_json::Value;
+use notify_core::{Config, Path, Problems, Registry, SecretSource};
 
+use crate::definitions::Definitions;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::Document;
 use crate::settings::Settings;
-use crate::source::{self, Source};
+use crate::variables::Variables;
+use crate::watch::{Reader, Watch};
 
-/// Reads definitions and settings, and checks one against the other once both are sound.
+/// The files of an installation, to be read as often as they change.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    definitions: Vec<PathBuf>,
+    settings: PathBuf,
+    variables: Variables,
+    key: RandomState,
+}
+
+/// What one reading of an installation came to.
 ///
-/// Secrets come from the environment and from files beside the settings.
+/// Sound or not, it knows what was read, so that the next reading waits for a change.
+#[derive(Debug)]
+pub struct Reading {
+    /// The whole of it, or everything that is wrong with it.
+    pub loaded: Result<Loaded, Diagnostics>,
+    /// What was read.
+    pub watch: Watch,
+}
+
+/// Everything that is in force after a load.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the engine takes.
+    pub config: Config,
+    /// What `notify.toml` says.
+    pub settings: Settings,
+    /// The definitions as they were declared.
+    pub definitions: Definitions,
+}
+
+impl Installation {
+    /// Names the files: definitions by path or by pattern, and `notify.toml`.
+    pub fn new(definitions: impl Into<Vec<PathBuf>>, settings: impl Into<PathBuf>) -> Self {
+        Self {
+            definitions: definitions.into(),
+            settings: settings.into(),
+            variables: Variables::of_process(),
+            key: RandomState::new(),
+        }
+    }
+
+    /// Takes the values of variables from elsewhere than the process.
+    #[must_use]
+    pub fn variables(mut self, variables: Variables) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    /// Reads everything anew. Nothing of an earlier reading is kept, so what comes out is whole.
+    pub fn read(&self, registry: &Registry) -> Reading {
+        let reader = Reader::new(self.key.clone());
+        let loaded = self.load(registry, &reader);
+        if let Ok(loaded) = &loaded {
+            loaded.settings.look_at_secrets(&reader);
+        }
+        Reading {
+            loaded,
+            watch: reader.into_watch(&self.definitions),
+        }
+    }
+
+    fn load(&self, registry: &Registry, reader: &Reader) -> Result<Loaded, Diagnostics> {
+        let definitions = Definitions::read(registry, &self.definitions, &self.variables, reader);
+        let settings = Settings::read_with(registry, &self.settings, &self.variables, reader);
+        let mut found = definitions.found;
+        let settings = match settings {
+            Ok(settings) => settings,
+            // Without the accounts nothing can be said of what is sent through them.
+            Err(other) => return Err(Diagnostics::of(found.into_iter().chain(other).collect())),
+        };
+        let definitions = definitions.sound;
+        match fitted(&definitions, &settings, settings.secrets()) {
+            Ok(config) => Diagnostics::or_value(
+                found,
+                Loaded {
+                    config,
+                    settings,
+                    definitions,
+                },
+            ),
+            Err(other) => {
+                found.extend(other);
+                Err(Diagnostics::of(found))
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// Gives what is used as it is, but hardly meant.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let mut warnings = self.definitions.warnings();
+        warnings.extend(self.settings.warnings());
+        warnings
+    }
+}
+
+/// Reads definitions and settings, and checks one against the other.
+///
+/// Secrets come from the environment, from files and from commands, as the settings say.
 ///
 /// # Errors
 ///
@@ -25,173 +122,48 @@ pub fn load(
     definition_paths: &[PathBuf],
     settings_path: &FilePath,
 ) -> Result<(Config, Settings), Diagnostics> {
-    let (definitions, settings) = Diagnostics::both(
-        definitions(registry, definition_paths),
-        Settings::read(registry, settings_path),
-    )?;
-    let config = config(&definitions, &settings, settings.secrets())?;
-    Ok((config, settings))
+    let installation = Installation::new(definition_paths, settings_path);
+    let loaded = installation.load(registry, &Reader::default())?;
+    Ok((loaded.config, loaded.settings))
 }
 
-/// Reads the definitions of workflows, one in each file.
+/// Checks definitions and rules against the accounts, and puts named templates into them.
 ///
 /// # Errors
 ///
-/// Everything that is wrong with any of the files.
-pub fn definitions(registry: &Registry, paths: &[PathBuf]) -> Result<Definitions, Diagnostics> {
-    Definitions::collect(registry, paths.iter().map(|path| source::read(path)))
-}
-
-/// Checks definitions against the settings.
-///
-/// # Errors
-///
-/// Everything that does not fit, at its place in the definitions.
+/// Everything that does not fit, at its place.
 pub fn config(
     definitions: &Definitions,
     settings: &Settings,
     secrets: Arc<dyn SecretSource>,
 ) -> Result<Config, Diagnostics> {
-    let workflows = definitions.workflows().cloned().collect();
-    Config::new(workflows, settings.accounts().clone(), secrets)
-        .map_err(|problems| definitions.locate(problems))
+    fitted(definitions, settings, secrets).map_err(Diagnostics::of)
 }
 
-/// Workflows, each with the file it was declared in.
-#[derive(Clone, Debug, Default)]
-pub struct Definitions(Vec<Definition>);
-
-#[derive(Clone, Debug)]
-struct Definition {
-    workflow: Workflow,
-    document: Document,
-}
-
-impl Definitions {
-    /// Takes texts that are in memory already, one definition in each.
-    ///
-    /// # Errors
-    ///
-    /// Everything that is wrong with any of them.
-    pub fn parse(
-        registry: &Registry,
-        sources: impl IntoIterator<Item = Source>,
-    ) -> Result<Self, Diagnostics> {
-        Self::collect(registry, sources.into_iter().map(Ok))
-    }
-
-    fn collect(
-        registry: &Registry,
-        sources: impl Iterator<Item = Result<Source, Diagnostic>>,
-    ) -> Result<Self, Diagnostics> {
-        let mut definitions = Vec::new();
-        let mut found = Vec::new();
-        for source in sources {
-            match source
-                .map_err(Diagnostics::from)
-                .and_then(|source| definition(registry, &source))
-            {
-                Ok(definition) => definitions.push(definition),
-                Err(problems) => found.extend(problems),
-            }
+fn fitted(
+    definitions: &Definitions,
+    settings: &Settings,
+    secrets: Arc<dyn SecretSource>,
+) -> Result<Config, Vec<Diagnostic>> {
+    let (workflows, mut problems) = definitions.with_templates(settings.templates());
+    let mut of_rules = Problems::none();
+    // Apart from the definitions, so that the problems of both are told in one run.
+    let rules = Config::new(
+        Vec::new(),
+        settings.accounts().clone(),
+        Arc::clone(&secrets),
+    )
+    .and_then(|config| config.with_rules(settings.rules().to_vec()));
+    of_rules.absorb(&Path::root().then("rules"), rules);
+    let config = Config::new(workflows, settings.accounts().clone(), secrets);
+    let config = problems.absorb(&Path::root(), config);
+    let config = config.map(|config| config.with_rules(settings.rules().to_vec()));
+    match config {
+        Some(Ok(config)) if problems.is_empty() => Ok(config),
+        _ => {
+            let mut found = definitions.located(problems);
+            found.extend(settings.located(&of_rules));
+            Err(found)
         }
-        Diagnostics::or_value(found, Self(definitions))
-    }
-
-    /// Gives what is used as it is, but hardly meant.
-    pub fn warnings(&self) -> Vec<Diagnostic> {
-        let of_file = |definition: &Definition| {
-            let warnings = definition.workflow.warnings();
-            definition.document.diagnostics(&warnings)
-        };
-        self.0.iter().flat_map(of_file).collect()
-    }
-
-    /// Walks the workflows in the order of their files.
-    pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
-        self.0.iter().map(|definition| &definition.workflow)
-    }
-
-    /// Finds the files of problems whose paths begin with the index of a workflow.
-    ///
-    /// That is what [`Config::new`] reports for the workflows of [`Definitions::workflows`].
-    pub fn locate(&self, problems: Problems) -> Diagnostics {
-        let mut of_files = vec![Problems::none(); self.0.len()];
-        let mut found = Vec::new();
-        for problem in problems {
-            let index = match problem.path.segments().first() {
-                Some(Segment::Index(index)) => *index,
-                _ => usize::MAX,
-            };
-            match of_files.get_mut(index) {
-                Some(of_file) => of_file.push(self.within(index, problem)),
-                None => found.push(Diagnostic::without_place(
-                    problem.code,
-                    problem.message,
-                    problem.help.as_deref(),
-                    "",
-                )),
-            }
-        }
-        for (definition, problems) in self.0.iter().zip(&of_files) {
-            found.extend(definition.document.diagnostics(problems));
-        }
-        Diagnostics::of(found)
-    }
-
-    /// Takes the index off a problem's path, and says where a name was declared first.
-    fn within(&self, index: usize, mut problem: Problem) -> Problem {
-        let steps = problem.path.segments().iter().skip(1).cloned();
-        problem.path = steps.fold(Path::root(), |path, step| path.then(step));
-        if problem.code == Code::DECLARED_TWICE {
-            let name = self.0.get(index).map(|second| second.workflow.name());
-            let first = self
-                .0
-                .iter()
-                .find(|first| Some(first.workflow.name()) == name);
-            problem.help = first
-                .map(|first| format!("it is declared in `{}` too", first.document.source().name()));
-        }
-        problem
     }
 }
-
-fn definition(registry: &Registry, source: &Source) -> Result<Definition, Diagnostics> {
-    let document = Document::yaml(source)?;
-    if document.is_empty() {
-        let message = format!("`{}` declares nothing", source.name());
-        return Err(
-            Diagnostic::without_place(Code::EMPTY, message, Some(MINIMAL), source.name()).into(),
-        );
-    }
-    let value = document.to_value();
-    // Apart from the rest, so that the problems of both are told in one run.
-    let mut problems = templates(&value);
-    let workflow = problems.absorb(&Path::root(), registry.load_workflow(&value));
-    match workflow {
-        Some(workflow) if problems.is_empty() => Ok(Definition { workflow, document }),
-        _ => Err(Diagnostics::of(document.diagnostics(&problems))),
-    }
-}
-
-/// Checks every template of a definition, whatever else is wrong with it.
-fn templates(definition: &Value) -> Problems {
-    let mut problems = Problems::none();
-    let place = Path::root().then("notifications");
-    let notifications = definition.get("notifications").and_then(Value::as_array);
-    for (index, notification) in notifications.into_iter().flatten().enumerate() {
-        for (kind, body) in notification.as_object().into_iter().flatten() {
-            if let Some(source) = body.get("template").and_then(Value::as_str) {
-                let place = place.then(index).then(kind.as_str()).then("template");
-                problems.absorb(&place, Template::checked(source));
-            }
-        }
-    }
-    problems
-}
-
-const MINIMAL: &str = "say who is told when which workflow ends:\n
-workflow: nightly-etl
-notifications:
-  - phases: failed
-    email: me@example.com";

@@ -1,23 +1,23 @@
-//! Secrets from where a process has them: its environment and files.
+//! Secrets from where a process has them: its environment, files and commands.
 
-use std::env::VarError;
 use std::path::{Path, PathBuf};
 
 use notify_core::{SecretError, SecretRef, SecretSource};
 use secrecy::SecretString;
 
+use crate::command;
 use crate::source;
+use crate::variables::Variables;
 
-/// How many bytes a secret may have.
-const MAX_BYTES: u64 = 64 * 1024;
-
-/// Reads environment variables, and files relative to the folder of `notify.toml`.
+/// Reads environment variables; and files and commands, both from the folder of `notify.toml` on.
 ///
 /// A secret is read anew each time, so that one that was replaced is found. No error holds any
-/// part of it.
+/// part of it. A call waits for a command as long as its timeout says and no longer: whoever must
+/// not be held up calls from a thread that may wait.
 #[derive(Clone, Debug)]
 pub struct ProcessSecrets {
     folder: PathBuf,
+    variables: Variables,
 }
 
 impl ProcessSecrets {
@@ -25,33 +25,47 @@ impl ProcessSecrets {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            variables: Variables::of_process(),
         }
     }
 
-    fn file(&self, path: &Path) -> Result<String, String> {
-        let bytes = source::read_within(&self.folder.join(path), MAX_BYTES)
-            .map_err(|refusal| refusal.why())?;
-        let mut text = String::from_utf8(bytes).map_err(|_| NOT_TEXT.to_owned())?;
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
+    /// Takes the values of variables from elsewhere than the process.
+    #[must_use]
+    pub fn variables(mut self, variables: Variables) -> Self {
+        self.variables = variables;
+        self
+    }
+
+    fn read(&self, reference: &SecretRef) -> Result<String, String> {
+        match reference {
+            SecretRef::Env(name) => self.variables.get(name).map_err(|why| why.to_string()),
+            SecretRef::File(path) => file(&self.folder.join(path)).and_then(text),
+            SecretRef::Command(command) => command::run(command, &self.folder).and_then(text),
+            _ => Err("it is of a kind that this program cannot read".to_owned()),
         }
-        Ok(text)
     }
 }
 
-const NOT_TEXT: &str = "it is not UTF-8 text";
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    source::read_within(path, command::MAX_BYTES).map_err(|refusal| refusal.why())
+}
+
+/// Takes the one line break off that editors and commands add.
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    let not_text = |_| "it is not UTF-8 text".to_owned();
+    let mut text = String::from_utf8(bytes).map_err(not_text)?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
 
 impl SecretSource for ProcessSecrets {
     fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
-        let found = match reference {
-            SecretRef::Env(name) => variable(name),
-            SecretRef::File(path) => self.file(path),
-            _ => Err("it is of a kind that this program cannot read".to_owned()),
-        };
-        let secret = match found {
+        let secret = match self.read(reference) {
             Ok(secret) if secret.is_empty() => Err("it is empty".to_owned()),
             other => other,
         };
@@ -60,18 +74,6 @@ impl SecretSource for ProcessSecrets {
             why,
         })
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where a reference to the environment is followed"
-)]
-fn variable(name: &str) -> Result<String, String> {
-    std::env::var(name).map_err(|err| match err {
-        VarError::NotPresent => "it is not set".to_owned(),
-        // The error holds the value.
-        VarError::NotUnicode(_) => NOT_TEXT.to_owned(),
-    })
 }
 
 #[cfg(test)]
@@ -102,6 +104,11 @@ mod tests {
     }
 
     #[test]
+    fn what_a_secret_holds_is_never_expanded() {
+        check(b"a${HOME}$${b}", Ok("a${HOME}$${b}"));
+    }
+
+    #[test]
     fn a_file_that_can_be_no_secret_is_refused_without_its_content() {
         check(b"", Err("it is empty"));
         check(b"\n", Err("it is empty"));
@@ -121,5 +128,12 @@ mod tests {
         assert_eq!(unset.unwrap_err().why, "it is not set");
         let directory = secrets.resolve(&SecretRef::File("/".into())).unwrap_err();
         assert_eq!(directory.why, "it is a directory");
+    }
+
+    #[test]
+    fn variables_can_come_from_elsewhere() {
+        let secrets = ProcessSecrets::new("").variables(Variables::of([("TOKEN", "s3cret")]));
+        let found = secrets.resolve(&SecretRef::Env("TOKEN".into())).unwrap();
+        assert_eq!(found.expose_secret(), "s3cret");
     }
 }

@@ -1,26 +1,39 @@
-//! `notify.toml`: the accounts and where the outbox is.
+//! `notify.toml`: accounts, outbox, rules, templates and how the engine works.
+
+mod engine;
+mod outbox;
+mod rules;
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use notify_core::problem::nearest;
-use notify_core::{Accounts, Code, Path, Problem, Problems, Registry};
-use serde_json::Value;
+use notify_core::{
+    Account, AccountId, Accounts, Code, Path, Problem, Problems, Registry, Rule, SecretRef,
+};
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::secrets::ProcessSecrets;
-use crate::source::{self, Source};
+use crate::source::Source;
+use crate::templates::Templates;
+use crate::variables::Variables;
+use crate::watch::{self, Reader};
 
-/// Where the outbox is when the settings do not say.
-const DEFAULT_OUTBOX: &str = "notify.db";
+pub use self::engine::EngineSettings;
+pub use self::outbox::Outbox;
 
 /// What an installation's `notify.toml` says.
 #[derive(Clone, Debug)]
 pub struct Settings {
     folder: PathBuf,
-    outbox: PathBuf,
+    outbox: Outbox,
     accounts: Accounts,
+    rules: Vec<Rule>,
+    templates: Templates,
+    engine: EngineSettings,
+    variables: Variables,
+    document: Arc<Document>,
 }
 
 impl Settings {
@@ -28,9 +41,10 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When it cannot be read; else everything that is wrong with it.
+    /// When it cannot be read; else everything that is wrong with it and with the templates that
+    /// it names.
     pub fn read(registry: &Registry, path: &FilePath) -> Result<Self, Diagnostics> {
-        Self::load(registry, &source::read(path)?, path)
+        Self::read_with(registry, path, &Variables::of_process(), &Reader::default())
     }
 
     /// Takes a text; its name says in which folder relative paths begin.
@@ -39,33 +53,105 @@ impl Settings {
     ///
     /// Everything that is wrong with it.
     pub fn parse(registry: &Registry, name: &str, text: &str) -> Result<Self, Diagnostics> {
-        Self::load(registry, &Source::new(name, text), FilePath::new(name))
+        Self::parse_with(registry, name, text, &Variables::of_process())
     }
 
-    fn load(registry: &Registry, source: &Source, path: &FilePath) -> Result<Self, Diagnostics> {
-        let document = Document::toml(source)?;
+    /// Takes a text, and values for the variables that it names.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn parse_with(
+        registry: &Registry,
+        name: &str,
+        text: &str,
+        variables: &Variables,
+    ) -> Result<Self, Diagnostics> {
+        let source = Source::new(name, text);
+        Self::load(
+            registry,
+            &source,
+            FilePath::new(name),
+            variables,
+            &Reader::default(),
+        )
+    }
+
+    pub(crate) fn read_with(
+        registry: &Registry,
+        path: &FilePath,
+        variables: &Variables,
+        reader: &Reader,
+    ) -> Result<Self, Diagnostics> {
+        let source = reader.text(path)?;
+        Self::load(registry, &source, path, variables, reader)
+    }
+
+    fn load(
+        registry: &Registry,
+        source: &Source,
+        path: &FilePath,
+        variables: &Variables,
+        reader: &Reader,
+    ) -> Result<Self, Diagnostics> {
+        let mut document = Document::toml(source)?;
+        let mut findings = document.expand(variables);
+        let document = Arc::new(document);
+        let mut elsewhere = Vec::new();
         let mut settings = Self {
             folder: path.parent().map(FilePath::to_owned).unwrap_or_default(),
-            outbox: DEFAULT_OUTBOX.into(),
+            outbox: Outbox::default(),
             accounts: Accounts::default(),
+            rules: Vec::new(),
+            templates: Templates::default(),
+            engine: EngineSettings::default(),
+            variables: variables.clone(),
+            document: Arc::clone(&document),
         };
         let mut problems = Problems::none();
         let value = document.to_value();
-        for (key, value) in value.as_object().into_iter().flatten() {
-            let place = Path::root().then(key.as_str());
-            match key.as_str() {
-                "accounts" => {
-                    let accounts = Accounts::load(registry, value);
-                    settings.accounts = problems.absorb(&place, accounts).unwrap_or_default();
-                }
-                "outbox" => {
-                    let outbox = problems.absorb(&place, outbox(value));
-                    settings.outbox = outbox.unwrap_or_default();
-                }
-                _ => problems.push(unknown_section(registry, place, key)),
-            }
+        let section = |key: &str| value.get(key).map(|value| (Path::root().then(key), value));
+        // Before the rules, which use them.
+        if let Some((_, value)) = section("templates") {
+            let folder = &settings.folder;
+            (settings.templates, elsewhere) = Templates::load(
+                &document,
+                value,
+                folder,
+                reader,
+                &mut problems,
+                &mut findings,
+            );
         }
-        Diagnostics::or_value(document.diagnostics(&problems), settings)
+        if let Some((place, value)) = section("accounts") {
+            let accounts = Accounts::load(registry, value);
+            settings.accounts = problems.absorb(&place, accounts).unwrap_or_default();
+        }
+        if let Some((place, value)) = section("outbox") {
+            let outbox = problems.absorb(&place, outbox::load(value));
+            settings.outbox = outbox.unwrap_or_default();
+        }
+        if let Some((place, value)) = section("engine") {
+            let engine = problems.absorb(&place, engine::load(value));
+            settings.engine = engine.unwrap_or_default();
+        }
+        if let Some((place, value)) = section("rules") {
+            let (rules, said) = rules::load(registry, value, &settings.templates);
+            for (path, source) in said {
+                let path = place.join(&path);
+                findings.extend(crate::templates::check(&document, &path, &source));
+            }
+            settings.rules = problems.absorb(&place, rules).unwrap_or_default();
+        }
+        let keys = value.as_object().into_iter().flatten().map(|(key, _)| key);
+        let unknown = keys.filter(|key| !SECTIONS.contains(&key.as_str()));
+        for key in unknown.take(MOST_UNKNOWN) {
+            let place = Path::root().then(key.as_str());
+            problems.push(unknown_section(registry, place, key));
+        }
+        let mut found = document.report(&problems, findings);
+        found.append(&mut elsewhere);
+        Diagnostics::or_value(found, settings)
     }
 
     /// Returns the configured accounts.
@@ -73,26 +159,116 @@ impl Settings {
         &self.accounts
     }
 
-    /// Returns the path of the SQLite file that holds the outbox.
+    /// Returns the notifications of the whole installation, in the order of the file.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Returns the named templates.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// Returns how the engine works, where the file says so.
+    pub fn engine(&self) -> &EngineSettings {
+        &self.engine
+    }
+
+    /// Says what keeps the ledger; a path is relative to the working directory, as the file's own.
+    pub fn outbox(&self) -> Outbox {
+        match &self.outbox {
+            Outbox::Sqlite(path) => Outbox::Sqlite(self.folder.join(path)),
+            Outbox::Memory => Outbox::Memory,
+        }
+    }
+
+    /// Returns the path of the SQLite file that holds the outbox, or would.
     pub fn outbox_path(&self) -> PathBuf {
-        self.folder.join(&self.outbox)
+        match self.outbox() {
+            Outbox::Sqlite(path) => path,
+            Outbox::Memory => self.folder.join(outbox::DEFAULT),
+        }
     }
 
     /// Returns the source of the secrets that the accounts refer to.
     pub fn secrets(&self) -> Arc<ProcessSecrets> {
-        Arc::new(ProcessSecrets::new(&self.folder))
+        let secrets = ProcessSecrets::new(&self.folder).variables(self.variables.clone());
+        Arc::new(secrets)
+    }
+
+    /// Gives what is used as it is, but hardly meant: files with secrets that others can read.
+    ///
+    /// It looks at the files each time.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let mut warnings = Problems::none();
+        for (id, account) in self.accounts.iter() {
+            for (place, file) in self.secret_files(id, &**account) {
+                let path = self.folder.join(&file);
+                if watch::is_loose(&path) {
+                    let message = format!("others than its owner can read `{file}`");
+                    let help = format!("take the right away: `chmod go= {}`", path.display());
+                    let warning = Problem::warning(Code::LOOSE_SECRET, place, message);
+                    warnings.push(warning.help(help));
+                }
+            }
+        }
+        self.document.diagnostics(&warnings)
+    }
+
+    /// Lists where an account's section refers to files with secrets.
+    fn secret_files(&self, id: &AccountId, account: &dyn Account) -> Vec<(Path, String)> {
+        let section = Path::root().then("accounts");
+        let section = section.then(id.kind.as_str()).then(id.name.as_str());
+        let secrets = account.secrets();
+        let is_secret = |file: &str| {
+            let file = SecretRef::File(file.into());
+            secrets.iter().any(|secret| **secret == file)
+        };
+        let mut found = self.document.references_to_files(&section);
+        found.retain(|(_, file)| is_secret(file));
+        found
+    }
+
+    /// Remembers what the files with secrets hold now.
+    pub(crate) fn look_at_secrets(&self, reader: &Reader) {
+        let accounts = self.accounts.iter();
+        for secret in accounts.flat_map(|(_, account)| account.secrets()) {
+            if let SecretRef::File(path) = secret {
+                reader.look_at(&self.folder.join(path));
+            }
+        }
+    }
+
+    /// Gives problems of the file their places.
+    pub(crate) fn located(&self, problems: &Problems) -> Vec<Diagnostic> {
+        self.document.diagnostics(problems)
+    }
+
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
     }
 }
 
-const SECTIONS: [&str; 2] = ["accounts", "outbox"];
+/// How many unknown sections are looked at: more of them are no settings at all.
+const MOST_UNKNOWN: usize = 1_000;
+
+const SECTIONS: [&str; 5] = ["accounts", "engine", "outbox", "rules", "templates"];
 
 fn unknown_section(registry: &Registry, place: Path, key: &str) -> Problem {
     let help = match nearest(key, SECTIONS) {
+        Some("rules") => "did you mean `[[rules]]`?".to_owned(),
         Some(name) => format!("did you mean `{name}`?"),
         None if registry.get(key).is_some() => {
             format!("an account of kind `{key}` is a section `[accounts.{key}.default]`")
         }
-        None => "the sections are `[accounts.KIND.NAME]` and `[outbox]`".to_owned(),
+        None if matches!(key, "workflow" | "workflows" | "notifications") => {
+            "definitions are in files of their own, in YAML or JSON; notifications of the whole \
+             installation are `[[rules]]`"
+                .to_owned()
+        }
+        None => "the sections are `[accounts.KIND.NAME]`, `[engine]`, `[outbox]`, `[[rules]]` and \
+                 `[templates]`"
+            .to_owned(),
     };
     unknown_key(place, key, help)
 }
@@ -101,56 +277,4 @@ fn unknown_key(place: Path, key: &str, help: String) -> Problem {
     Problem::new(Code::UNKNOWN_KEY, place, format!("unknown key `{key}`"))
         .help(help)
         .at_key()
-}
-
-fn outbox(table: &Value) -> Result<PathBuf, Problems> {
-    let root = Path::root();
-    let Value::Object(table) = table else {
-        return Err(Problem::new(Code::WRONG_VALUE, root, "`outbox` is a table")
-            .help("write `[outbox]` and, in the next line, `url = \"sqlite:notify.db\"`")
-            .into());
-    };
-    let mut problems = Problems::none();
-    let mut path = PathBuf::from(DEFAULT_OUTBOX);
-    for (key, value) in table {
-        let place = root.then(key.as_str());
-        if key == "url" {
-            path = problems.absorb(&place, url(value)).unwrap_or_default();
-        } else {
-            problems.push(unknown_key(
-                place,
-                key,
-                "the only key of `[outbox]` is `url`".to_owned(),
-            ));
-        }
-    }
-    problems.or_value(path)
-}
-
-fn url(value: &Value) -> Result<PathBuf, Problems> {
-    let help = "write `url = \"sqlite:PATH\"`; PATH is relative to the folder of this file";
-    let wrong = |message: String| Problem::new(Code::WRONG_VALUE, Path::root(), message).help(help);
-    let Some(url) = value.as_str() else {
-        return Err(wrong("the outbox's URL is a text".to_owned()).into());
-    };
-    let path = match url.split_once(':') {
-        Some(("sqlite", path)) => path,
-        Some((scheme, _)) => {
-            let mut problem = wrong(format!("`{scheme}:` is no kind of outbox here"));
-            // The URL of a database server holds its password.
-            problem.sensitive = true;
-            return Err(problem.into());
-        }
-        None => {
-            return Err(
-                wrong("the outbox's URL does not say of which kind it is".to_owned()).into(),
-            );
-        }
-    };
-    // SQLite reads these as orders: a ledger in memory that nobody asked for keeps no promise.
-    let order = path.starts_with(':') || path.starts_with("file:");
-    if path.is_empty() || path.starts_with("//") || order {
-        return Err(wrong("the outbox's URL does not name a file".to_owned()).into());
-    }
-    Ok(path.into())
 }

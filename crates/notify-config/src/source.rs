@@ -41,6 +41,11 @@ impl Source {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// Gives the text as it can be shown where it holds no secret.
+    pub(crate) fn shown(&self) -> Arc<str> {
+        Mask::default().apply(&self.text)
+    }
 }
 
 /// Reads a file.
@@ -50,9 +55,16 @@ impl Source {
 /// When there is no such file, when it is not a regular one, when it cannot be read, is larger
 /// than [`MAX_BYTES`] or is not UTF-8.
 pub fn read(path: &Path) -> Result<Source, Diagnostic> {
+    understood(path, read_within(path, MAX_BYTES))
+}
+
+/// Makes a text of what was read.
+pub(crate) fn understood(
+    path: &Path,
+    read: Result<Vec<u8>, Refusal>,
+) -> Result<Source, Diagnostic> {
     let name = path.display().to_string();
-    let bytes = read_within(path, MAX_BYTES).map_err(|refusal| refusal.about(&name))?;
-    decode(&name, bytes)
+    decode(&name, read.map_err(|refusal| refusal.about(&name))?)
 }
 
 /// Why a file was not read.
@@ -88,7 +100,9 @@ impl Refusal {
         };
         let help = match self {
             Self::Missing => Some("check the path; it is relative to the working directory"),
-            Self::Directory => Some("name the files in it"),
+            Self::Directory => {
+                Some("name the files in it, one by one or by a pattern: `FOLDER/*.yaml`")
+            }
             Self::NotAFile => Some("write it into a file first, and name that"),
             Self::Io(_) => None,
             Self::TooLarge(_) => Some("is it the right file? a definition has a few hundred lines"),

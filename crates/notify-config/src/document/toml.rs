@@ -7,16 +7,15 @@ use serde_json::{Number, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Error};
 
-use super::{Content, Entry, Node};
+use super::{Content, Entry, Node, Root};
 use crate::diagnostic::Finding;
 
-pub(super) fn parse(text: &str) -> Result<Node, Finding> {
+pub(super) fn parse(text: &str) -> Result<Root, Finding> {
     let table = DeTable::parse(text).map_err(|err| finding(text, &err))?;
-    Ok(Node {
-        // The parser gives the root no place; a problem with all of it shows at its beginning.
-        span: text.len() - text.trim_start().len()..text.trim_end().len(),
-        content: map(table.get_ref()),
-    })
+    // The parser gives the root no place; a problem with all of it shows at its beginning.
+    let end = text.trim_end().len();
+    let span = (text.len() - text.trim_start().len()).min(end)..end;
+    Ok(Root::One(Node::new(span, map(table.get_ref()))))
 }
 
 fn node(value: &Spanned<DeValue<'_>>) -> Node {
@@ -32,10 +31,7 @@ fn node(value: &Spanned<DeValue<'_>>) -> Node {
         DeValue::Array(items) => Content::List(items.iter().map(node).collect()),
         DeValue::Table(table) => map(table),
     };
-    Node {
-        span: value.span(),
-        content,
-    }
+    Node::new(value.span(), content)
 }
 
 fn map(table: &DeTable<'_>) -> Content {
@@ -76,6 +72,14 @@ fn finding(text: &str, err: &Error) -> Finding {
         message if message.starts_with("key with no value") => {
             Finding::new(Code::SYNTAX, "a key without a value", span)
                 .help("write `key = \"value\"`; tables are written `[accounts.slack.prod]`")
+        }
+        message if message.ends_with("string, expected `\"`") => {
+            Finding::new(Code::SYNTAX, "before this, a `\"` is missing", span)
+                .help("a text in quotes ends with the quote that it begins with, in the same line")
+        }
+        "unclosed table, expected `]`" => {
+            Finding::new(Code::SYNTAX, "before this, a `]` is missing", span)
+                .help("tables are written `[accounts.slack.prod]`")
         }
         message => Finding::new(Code::SYNTAX, format!("not valid TOML: {message}"), span),
     }

@@ -12,10 +12,14 @@ use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::localizer::ExternalMessageSource;
 use serde_saphyr::{Error, Location, Spanned};
 
-use super::{Content, Entry, Node};
+use super::{Content, Entry, Node, Root};
 use crate::diagnostic::Finding;
 
-pub(super) fn parse(text: &str) -> Result<Node, Finding> {
+/// How many documents a file may hold.
+const MAX_DOCUMENTS: usize = 1_000;
+
+/// Parses a text: its one document, or a list of its documents.
+pub(super) fn parse(text: &str) -> Result<Root, Finding> {
     let options = serde_saphyr::options! {
         // YAML 1.2: `yes`, `no`, `on` and `off` are texts.
         strict_booleans: true,
@@ -23,15 +27,22 @@ pub(super) fn parse(text: &str) -> Result<Node, Finding> {
         with_snippet: false,
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 50_000 },
         budget: serde_saphyr::budget! {
-            max_documents: 1,
+            max_documents: MAX_DOCUMENTS,
             max_depth: 32,
             flow_nesting_limit: 32,
             max_nodes: 100_000,
         },
     };
-    let root: Spanned<Raw> =
-        serde_saphyr::from_str_with_options(text, options).map_err(|err| finding(text, &err))?;
-    Ok(Builder { text }.node(root))
+    let documents: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|err| finding(text, &err))?;
+    let builder = Builder { text };
+    let mut nodes: Vec<Node> = documents.into_iter().map(|one| builder.node(one)).collect();
+    let end = text.trim_end().len();
+    Ok(match nodes.len() {
+        0 => Root::One(Node::new(end..end, Content::Scalar(Value::Null))),
+        1 => Root::One(nodes.remove(0)),
+        _ => Root::Several(Node::new(0..end, Content::List(nodes))),
+    })
 }
 
 /// What the parser gives: places of scalars are whole, those of lists and maps only begin.
@@ -110,6 +121,9 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
+/// How far from an empty value a comment is looked for.
+const NEAR: usize = 256;
+
 struct Builder<'a> {
     text: &'a str,
 }
@@ -119,19 +133,17 @@ impl Builder<'_> {
         // Where an alias is used, what is wrong stands at the anchor.
         let span = self.span(raw.defined);
         match raw.value {
-            Raw::Scalar(value) => Node {
-                span: match value {
+            Raw::Scalar(value) => {
+                let span = match value {
                     Value::Null => self.nothing(span),
                     _ => span,
-                },
-                content: Content::Scalar(value),
-            },
+                };
+                Node::new(span, Content::Scalar(value))
+            }
             Raw::List(items) => {
                 let items: Vec<Node> = items.into_iter().map(|item| self.node(item)).collect();
-                Node {
-                    span: self.collection(span, items.last().map(|item| item.span.end)),
-                    content: Content::List(items),
-                }
+                let span = self.collection(span, items.last().map(|item| item.span.end));
+                Node::new(span, Content::List(items))
             }
             Raw::Map(entries) => {
                 let entries: Vec<Entry> = entries
@@ -143,10 +155,7 @@ impl Builder<'_> {
                     })
                     .collect();
                 let end = entries.last().map(|entry| entry.value.span.end);
-                Node {
-                    span: self.collection(span, end),
-                    content: Content::Map(entries),
-                }
+                Node::new(self.collection(span, end), Content::Map(entries))
             }
         }
     }
@@ -160,9 +169,16 @@ impl Builder<'_> {
         if !span.is_empty() {
             return span;
         }
-        let line = self.text.get(..span.start).unwrap_or_default();
-        let line = line.rfind('\n').map_or(0, |at| at + 1);
-        let line_end = self.text.get(span.start..).unwrap_or_default();
+        // Only near the place: a line can be as long as the file, with a thousand empty values.
+        let from = self
+            .text
+            .floor_char_boundary(span.start.saturating_sub(NEAR));
+        let to = self
+            .text
+            .ceil_char_boundary(span.start.saturating_add(NEAR));
+        let line = self.text.get(from..span.start).unwrap_or_default();
+        let line = line.rfind('\n').map_or(from, |at| from + at + 1);
+        let line_end = self.text.get(span.start..to).unwrap_or_default();
         let line_end = span.start + line_end.find(['\r', '\n']).unwrap_or(line_end.len());
         // A list's empty item is placed behind the comment, a key's before it.
         let from = if line_end == span.start {
@@ -234,12 +250,11 @@ fn finding(text: &str, err: &Error) -> Finding {
             Finding::new(Code::DUPLICATE_KEY, message, span.clone())
                 .help("remove one of them, or put what they say into one")
         }
-        Error::MultipleDocuments { .. }
-        | Error::Budget {
+        Error::Budget {
             breach: BudgetBreach::Documents { .. },
             ..
-        } => syntax("a second document begins here")
-            .help("a file holds one document: put the other into a file of its own"),
+        } => too_large("there are too many documents in one file")
+            .help("put some of them into files of their own"),
         Error::Budget {
             breach: BudgetBreach::Depth { .. },
             ..
@@ -254,7 +269,10 @@ fn finding(text: &str, err: &Error) -> Finding {
         Error::RecursiveReferencesRequireWeakTypes { .. } => {
             syntax("an alias stands within what it stands for")
         }
-        Error::UnknownAnchor { .. } => unknown_alias(syntax),
+        Error::UnknownAnchor { .. } => {
+            let word = word(text, span.clone());
+            unknown_alias(|message| Finding::new(Code::SYNTAX, message, word.clone()))
+        }
         Error::NullIntoString { .. } | Error::Unexpected { .. } => {
             syntax("a key is a text").help("put the key in quotes if it is meant as one")
         }
@@ -284,7 +302,9 @@ fn malformed(text: &str, kind: &ErrorKind, span: Range<usize>) -> Finding {
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart => {
-            syntax("a tab indents this line").help("YAML is indented with spaces")
+            let message = "a tab indents this line";
+            Finding::new(Code::SYNTAX, message, tab_before(text, span.clone()))
+                .help("YAML is indented with spaces")
         }
         ErrorKind::UnclosedFlowCollection { open } => {
             syntax(&format!("this `{open}` is not closed"))
@@ -314,16 +334,34 @@ fn malformed(text: &str, kind: &ErrorKind, span: Range<usize>) -> Finding {
             syntax("something follows a text in quotes")
                 .help("is a quote above it not closed, or is there a quote within the text?")
         }
-        ErrorKind::UnknownQuotedScalarEscape => syntax("an escape that YAML does not know")
-            .help("write `\\\\` for a backslash, or use single quotes"),
+        ErrorKind::UnknownQuotedScalarEscape => {
+            let message = "an escape that YAML does not know";
+            Finding::new(Code::SYNTAX, message, unknown_escape(text, span.clone()))
+                .help("write `\\\\` for a backslash")
+        }
         ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
-            syntax("a control character").help("is it a text file? remove the character")
+            let at = text
+                .get(span.start..)
+                .and_then(|rest| rest.find(*character));
+            let at = at.map_or(span.clone(), |at| {
+                let start = span.start + at;
+                start..start + character.len_utf8()
+            });
+            Finding::new(Code::SYNTAX, "a control character", at)
+                .help("is it a text file? remove the character")
+        }
+        ErrorKind::ExpectedFlowMappingSeparator => syntax("before this, a `,` or a `}` is missing"),
+        ErrorKind::ExpectedFlowSequenceSeparator => {
+            syntax("before this, a `,` or a `]` is missing")
         }
         ErrorKind::UnexpectedCharacter { character } => {
             syntax(&format!("no text begins with `{character}` in YAML"))
                 .help("put the text in quotes")
         }
-        ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName => unknown_alias(syntax),
+        ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName => {
+            let word = word(text, span.clone());
+            unknown_alias(|message| Finding::new(Code::SYNTAX, message, word.clone()))
+        }
         ErrorKind::ExpectedBlockSequenceEntry | ErrorKind::ExpectedBlockMappingKey => {
             syntax("this line does not go on with the list or the map above it")
                 .help("check its indentation")
@@ -341,6 +379,39 @@ fn malformed(text: &str, kind: &ErrorKind, span: Range<usize>) -> Finding {
         // These have fixed texts, which quote nothing of the file.
         other => syntax(&format!("not valid YAML: {other}")),
     }
+}
+
+/// Finds the tab before a place in the same line.
+fn tab_before(text: &str, span: Range<usize>) -> Range<usize> {
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let tab = before.get(line..).and_then(|blank| blank.find('\t'));
+    tab.map_or(span, |tab| line + tab..line + tab + 1)
+}
+
+/// Finds the escape that YAML does not know in the text in quotes that begins at a place.
+fn unknown_escape(text: &str, span: Range<usize>) -> Range<usize> {
+    const KNOWN: &str = "0abt\tnvfre \"/\\N_LPxuU\r\n";
+    let rest = text.get(span.start..).unwrap_or_default();
+    let mut letters = rest.char_indices();
+    while let Some((at, letter)) = letters.next() {
+        if letter != '\\' {
+            continue;
+        }
+        if let Some((next, letter)) = letters.next()
+            && !KNOWN.contains(letter)
+        {
+            return span.start + at..span.start + next + letter.len_utf8();
+        }
+    }
+    span
+}
+
+/// Extends a place to the end of the word that begins there.
+fn word(text: &str, span: Range<usize>) -> Range<usize> {
+    let rest = text.get(span.start..).unwrap_or_default();
+    let end = rest.find(|letter: char| letter.is_whitespace() || ",[]{}".contains(letter));
+    span.start..span.start + end.unwrap_or(rest.len()).max(span.len())
 }
 
 /// Moves a place at the end of the text to its last line.

@@ -2,15 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod bad_input;
+mod json;
 mod providers;
+mod toml;
+mod watch;
+mod yaml;
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use notify_config::{
-    Definitions, Diagnostics, Document, ProcessSecrets, Settings, Source, config, definitions, load,
+    Definitions, Diagnostic, Diagnostics, Document, ProcessSecrets, Settings, Source, Variables,
+    config, definitions, load,
 };
 use notify_core::{Code, Place};
 
@@ -37,39 +42,110 @@ fn draw(found: &Diagnostics) -> String {
     drawn
 }
 
-/// Loads one definition.
+/// Two accounts of one kind, none the default, and none of the other.
+const SEVERAL: &str = "
+[accounts.ntfy.prod]
+token = { env = \"A\" }
+topics = [\"#data-alerts\", \"#ops\"]
+
+[accounts.ntfy.dev]
+token = { env = \"B\" }
+
+[templates]
+failed = \"{{ workflow }} failed\"
+";
+
+/// The variables that the texts may name.
+fn variables() -> Variables {
+    Variables::of([
+        ("NOBODY", "hunter2"),
+        ("HUNTER", "hunter2"),
+        ("TEAM", "data"),
+    ])
+}
+
+/// Loads definitions.
 fn definition(text: &str) -> Result<Definitions, Diagnostics> {
-    Definitions::parse(&registry(), [Source::new("nightly-etl.yaml", text)])
+    definition_in("nightly-etl.yaml", text)
+}
+
+/// Loads definitions from a file of this name.
+fn definition_in(name: &str, text: &str) -> Result<Definitions, Diagnostics> {
+    Definitions::parse_with(&registry(), [Source::new(name, text)], &variables())
 }
 
 /// Loads a `notify.toml`.
 fn settings(text: &str) -> Result<Settings, Diagnostics> {
-    Settings::parse(&registry(), "notify.toml", text)
+    Settings::parse_with(&registry(), "notify.toml", text, &variables())
 }
 
-/// Checks a definition against a `notify.toml`.
-fn against(text: &str, accounts: &str) -> Diagnostics {
+/// Checks definitions against a `notify.toml`.
+fn against(text: &str, accounts: &str) -> Result<notify_core::Config, Diagnostics> {
     let settings = settings(accounts).unwrap();
     let definition = definition(text).unwrap();
-    config(&definition, &settings, settings.secrets()).unwrap_err()
+    config(&definition, &settings, settings.secrets())
 }
 
 fn with(notification: &str) -> String {
     format!("workflow: nightly-etl\nnotifications:\n{notification}")
 }
 
-/// Asserts the snapshot of what a definition is told.
+/// Makes a test of each line: its name, the characters that are labelled, the text.
+///
+/// What the reader is told is a snapshot of the test's name.
+#[macro_export]
 macro_rules! refused {
-    ($text:expr) => {
-        insta::assert_snapshot!(draw(&definition(&$text).unwrap_err()))
+    ($table:ident, $read:expr => $($name:ident $labels:literal $text:expr;)+) => {
+        mod $table {
+            use super::*;
+
+            $(
+                #[test]
+                fn $name() {
+                    let name = concat!(stringify!($table), "__", stringify!($name));
+                    let text: String = $text.into();
+                    let found = $read(&text).map(drop);
+                    $crate::check_refused(name, $labels, &text, found);
+                }
+            )+
+        }
     };
 }
 
-/// Asserts the snapshot of what a `notify.toml` is told.
-macro_rules! settings_refused {
-    ($text:expr) => {
-        insta::assert_snapshot!(draw(&settings($text).unwrap_err()))
-    };
+/// Asserts what is labelled and what is told; nothing that is told holds a secret.
+#[track_caller]
+fn check_refused(name: &str, labels: &str, text: &str, result: Result<(), Diagnostics>) {
+    let found = result.unwrap_err();
+    let drawn = draw(&found);
+    assert!(!drawn.contains("hunter2"), "{drawn}");
+    assert!(!format!("{found} {found:?}").contains("hunter2"));
+    let labelled: Vec<String> = found.iter().filter_map(shown_at).collect();
+    assert_eq!(labelled.join(";"), labels, "{text}\n{drawn}");
+    insta::with_settings!({
+        description => text,
+        omit_expression => true,
+        prepend_module_to_snapshot => false,
+        snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/diagnostics/snapshots"),
+    }, {
+        insta::assert_snapshot!(name, drawn);
+    });
+}
+
+/// Returns the labelled characters as they are shown.
+fn shown_at(found: &Diagnostic) -> Option<String> {
+    use miette::Diagnostic as _;
+
+    let span = found.span()?;
+    let source = found.source_code()?;
+    let shown = source.read_span(&span.into(), 0, 0).ok()?;
+    Some(String::from_utf8(shown.data().to_vec()).unwrap())
+}
+
+/// Checks rules against the accounts beside them.
+fn with_rules(text: &str) -> Result<notify_core::Config, Diagnostics> {
+    let settings = settings(text)?;
+    let none = Definitions::parse(&registry(), []).unwrap();
+    config(&none, &settings, settings.secrets())
 }
 
 #[test]
@@ -100,231 +176,6 @@ fn the_outbox_is_beside_the_settings() {
 }
 
 #[test]
-fn a_phase_that_is_no_end_is_refused() {
-    refused!(with(
-        "  - phases: [running, failed]\n    email: me@example.com\n"
-    ));
-}
-
-#[test]
-fn an_unknown_phase_is_refused() {
-    refused!(with("  - phases: faild\n    email: me@example.com\n"));
-}
-
-#[test]
-fn an_empty_list_of_phases_is_refused() {
-    refused!(with("  - phases: []\n    email: me@example.com\n"));
-}
-
-#[test]
-fn a_notification_without_phases_is_refused() {
-    refused!(with("  - email: me@example.com\n    when: changed\n"));
-}
-
-#[test]
-fn an_empty_list_of_recipients_is_refused() {
-    refused!(with("  - phases: failed\n    email: []\n"));
-}
-
-#[test]
-fn a_malformed_recipient_is_refused_at_its_place_in_the_list() {
-    refused!(with(
-        "  - phases: failed\n    email: [me@example.com, jane@localhost]\n"
-    ));
-}
-
-#[test]
-fn a_channel_that_became_a_comment_is_shown() {
-    refused!(with("  - phases: failed\n    ntfy: #data-alerts\n"));
-}
-
-#[test]
-fn a_channel_that_became_a_comment_in_a_list_is_shown() {
-    refused!(with(
-        "  - phases: failed\n    ntfy:\n      - #data-alerts\n      - \"#ops\"\n"
-    ));
-}
-
-#[test]
-fn a_channel_without_quotes_in_brackets_is_refused() {
-    refused!(with("  - phases: failed\n    ntfy: [#data-alerts]\n"));
-}
-
-#[test]
-fn an_unknown_kind_is_refused() {
-    refused!(with("  - phases: failed\n    emial: me@example.com\n"));
-}
-
-#[test]
-fn an_unknown_key_in_a_notification_is_refused() {
-    refused!(with(
-        "  - phases: failed\n    email: me@example.com\n    wehn: changed\n"
-    ));
-}
-
-#[test]
-fn an_unknown_key_at_the_top_is_refused() {
-    refused!(with(
-        "  - {phases: failed, email: me@example.com}\nowner: jane\n"
-    ));
-}
-
-#[test]
-fn an_unknown_option_is_refused() {
-    refused!(with(
-        "  - phases: failed\n    ntfy:\n      to: [\"#ops\"]\n      prioritty: 3\n"
-    ));
-}
-
-#[test]
-fn a_key_that_stands_twice_is_refused() {
-    refused!(with(
-        "  - phases: failed\n    email: me@example.com\n    phases: aborted\n"
-    ));
-}
-
-#[test]
-fn on_is_not_the_key_for_phases() {
-    refused!(with("  - on: failed\n    email: me@example.com\n"));
-}
-
-#[test]
-fn a_notification_of_two_kinds_is_refused() {
-    refused!(with(
-        "  - phases: failed\n    email: me@example.com\n    ntfy: \"#ops\"\n"
-    ));
-}
-
-#[test]
-fn a_notification_of_no_kind_is_refused() {
-    refused!(with("  - phases: failed\n    when: changed\n"));
-}
-
-#[test]
-fn a_tab_that_indents_is_refused() {
-    refused!("workflow: nightly-etl\nnotifications:\n\t- phases: failed\n");
-}
-
-#[test]
-fn a_bracket_that_is_not_closed_is_refused() {
-    refused!(with(
-        "  - phases: [failed, timed_out\n    email: me@example.com\n"
-    ));
-}
-
-#[test]
-fn a_quote_that_is_not_closed_is_refused() {
-    refused!(with("  - phases: failed\n    ntfy: \"#data-alerts\n"));
-}
-
-#[test]
-fn a_second_document_is_refused() {
-    refused!(with(
-        "  - {phases: failed, email: me@example.com}\n---\nworkflow: other\n"
-    ));
-}
-
-#[test]
-fn an_alias_bomb_is_refused() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..8 {
-        let before = format!("*a{}", level - 1);
-        let list = vec![before; 10].join(", ");
-        writeln!(bomb, "a{level}: &a{level} [{list}]").unwrap();
-    }
-    let found = definition(&bomb).unwrap_err();
-    assert!(
-        found.iter().all(|found| found.code() == Code::TOO_LARGE),
-        "{found}"
-    );
-}
-
-#[test]
-fn deep_nesting_is_refused() {
-    for text in [
-        format!("a: {}{}\n", "[".repeat(100_000), "]".repeat(100_000)),
-        "- ".repeat(100_000),
-        "{a: ".repeat(100_000),
-    ] {
-        let found = definition(&text).unwrap_err();
-        assert!(
-            found.iter().all(|found| found.code() == Code::TOO_LARGE),
-            "{found}"
-        );
-    }
-}
-
-#[test]
-fn deep_nesting_in_toml_is_refused() {
-    for text in [
-        format!("a = {}{}\n", "[".repeat(100_000), "]".repeat(100_000)),
-        format!("{}a = 1\n", "a.".repeat(400_000)),
-        format!("[{}a]\n", "a.".repeat(400_000)),
-        format!("a = {}\n", "{ a = ".repeat(100_000)),
-    ] {
-        settings(&text).unwrap_err();
-    }
-}
-
-#[test]
-fn a_configuration_is_not_a_definition() {
-    refused!(ACCOUNTS);
-}
-
-#[test]
-fn a_text_is_not_a_definition() {
-    refused!("nightly-etl\n");
-}
-
-#[test]
-fn a_wrong_type_is_refused() {
-    refused!("workflow: [nightly-etl]\nnotifications:\n  phases: failed\n");
-}
-
-#[test]
-fn a_definition_in_json_is_told_the_same() {
-    refused!(
-        "{\n\t\"workflow\": \"nightly-etl\",\n\t\"notifications\": [\n\t\t{\"phases\": [\"running\"], \"email\": [\"me@example.com\"]}\n\t]\n}\n"
-    );
-}
-
-#[test]
-fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
-    let text = with("  - phases: [running]\n    email: me@example.com\n");
-    let windows = format!("\u{feff}{}", text.replace('\n', "\r\n"));
-    let (unix, windows) = (
-        definition(&text).unwrap_err(),
-        definition(&windows).unwrap_err(),
-    );
-    assert_eq!(draw(&unix), draw(&windows).replace('\r', ""));
-    assert_eq!(unix.to_string(), windows.to_string());
-    for text in [
-        ACCOUNTS.to_owned(),
-        format!("\u{feff}{}", ACCOUNTS.replace('\n', "\r\n")),
-    ] {
-        settings(&text).unwrap();
-    }
-}
-
-#[test]
-fn nothing_but_comments_is_an_empty_definition() {
-    refused!("# to be written\n");
-}
-
-#[test]
-fn a_secret_address_in_a_definition_is_not_shown() {
-    let text = with("  - phases: failed\n    ntfy: [\"https://push.example.com/hunter2\"]\n");
-    let found = draw(&definition(&text).unwrap_err());
-    assert!(!found.contains("hunter2"), "{found}");
-    insta::assert_snapshot!(found);
-}
-
-#[test]
-fn toml_that_is_none_is_refused() {
-    settings_refused!("[accounts.email.default\nsmtp = \"smtp://mail\"\n");
-}
-
-#[test]
 fn a_broken_line_does_not_show_its_secret() {
     for line in [
         "token = \"hunter2",
@@ -342,19 +193,6 @@ fn a_broken_line_does_not_show_its_secret() {
         assert!(found.contains("NOTIFY-0003"), "{found}");
         assert!(!found.contains("hunter2"), "{found}");
     }
-    settings_refused!("[accounts.ntfy.prod]\ntoken = hunter2\n");
-}
-
-#[test]
-fn a_key_that_stands_twice_in_toml_is_refused() {
-    settings_refused!("[accounts.email.default]\nsmtp = \"smtp://a\"\nsmtp = \"smtp://b\"\n");
-}
-
-#[test]
-fn unknown_keys_in_toml_are_refused() {
-    settings_refused!(
-        "acounts = 1\n[outbox]\npath = \"x\"\n[email.default]\nsmtp = \"x\"\n[accounts.ntfy.prod]\ntoken = { env = \"T\" }\nretrys = 3\n"
-    );
 }
 
 #[test]
@@ -408,30 +246,7 @@ fn a_configuration_that_is_taken_for_a_definition_shows_no_secret() {
 }
 
 #[test]
-fn an_unknown_kind_of_account_is_refused() {
-    settings_refused!("[accounts.ntfi.prod]\ntoken = { env = \"NTFY_TOKEN\" }\n");
-}
-
-#[test]
-fn two_default_accounts_are_refused() {
-    settings_refused!(
-        "[accounts.ntfy.a]\ndefault = true\ntoken = { env = \"A\" }\n\n[accounts.ntfy.b]\ndefault = true\ntoken = { env = \"B\" }\n"
-    );
-}
-
-#[test]
-fn an_account_has_no_dot_in_its_name() {
-    settings_refused!("[accounts.ntfy.\"prod.eu\"]\ntoken = { env = \"A\" }\n");
-}
-
-#[test]
-fn an_account_that_lacks_a_key_is_refused_at_its_header() {
-    settings_refused!("[accounts.ntfy.prod]\nretries = 3\n");
-}
-
-#[test]
 fn another_outbox_than_sqlite_is_refused() {
-    settings_refused!("[outbox]\nurl = \"postgres://notify@db/notify\"\n");
     for url in [
         "",
         "notify.db",
@@ -449,23 +264,11 @@ fn another_outbox_than_sqlite_is_refused() {
 }
 
 #[test]
-fn an_unknown_account_is_refused() {
-    let text = with("  - phases: failed\n    ntfy:\n      to: \"#ops\"\n      account: prd\n");
-    insta::assert_snapshot!(draw(&against(&text, ACCOUNTS)));
-}
-
-#[test]
-fn a_kind_without_an_account_is_refused() {
-    let text = with("  - phases: failed\n    ntfy: [\"#ops\"]\n");
-    insta::assert_snapshot!(draw(&against(&text, "")));
-}
-
-#[test]
 fn a_recipient_that_cannot_be_reached_is_refused_at_its_place() {
     let text = with(
         "  - phases: failed\n    ntfy: [\"#ops\", \"#dta-alerts\"]\n  - phases: aborted\n    ntfy: {to: \"#opps\"}\n",
     );
-    insta::assert_snapshot!(draw(&against(&text, ACCOUNTS)));
+    insta::assert_snapshot!(draw(&against(&text, ACCOUNTS).unwrap_err()));
 }
 
 #[test]
@@ -539,56 +342,6 @@ fn what_does_not_fit_is_told_once_the_files_are_sound() {
     let (config, settings) = load(&registry(), &paths, &toml).unwrap();
     assert_eq!(config.workflows().count(), 1);
     assert_eq!(settings.outbox_path(), files.0.path().join("notify.db"));
-}
-
-#[test]
-fn what_is_no_file_is_refused() {
-    let files = Files::new();
-    let paths = [
-        files.0.path().join("missing.yaml"),
-        files.0.path().join("folder.yaml"),
-    ];
-    std::fs::create_dir(&paths[1]).unwrap();
-    insta::assert_snapshot!(files.draw(&definitions(&registry(), &paths).unwrap_err()));
-}
-
-#[test]
-fn a_device_is_refused_without_being_opened() {
-    let found = definitions(&registry(), &["/dev/zero".into()]).unwrap_err();
-    assert!(
-        found.iter().all(|found| found.code() == Code::UNREADABLE),
-        "{found}"
-    );
-}
-
-#[test]
-fn a_huge_file_is_refused_without_being_read() {
-    let files = Files::new();
-    let path = files.write("huge.yaml", "");
-    // A sparse file of a size that no memory holds: reading it would show.
-    let file = std::fs::File::options().write(true).open(&path).unwrap();
-    file.set_len(1 << 42).unwrap();
-    insta::assert_snapshot!(files.draw(&definitions(&registry(), &[path]).unwrap_err()));
-}
-
-#[test]
-fn a_binary_file_is_refused_and_not_shown() {
-    let files = Files::new();
-    let path = files.write("a.out", b"\x7fELF\x02\x01\x01\0\0\xff\xfe\n");
-    insta::assert_snapshot!(files.draw(&definitions(&registry(), &[path]).unwrap_err()));
-    let path = files.write("a.out", b"\0\0\0\0");
-    let found = definitions(&registry(), &[path]).unwrap_err();
-    assert!(
-        found.iter().all(|found| found.code() == Code::SYNTAX),
-        "{found}"
-    );
-}
-
-#[test]
-fn a_text_in_another_encoding_is_refused_at_its_byte() {
-    let files = Files::new();
-    let path = files.write("a.yaml", b"workflow: nightly\n# f\xfcr M\xe4rz\n");
-    insta::assert_snapshot!(files.draw(&definitions(&registry(), &[path]).unwrap_err()));
 }
 
 #[test]
