@@ -97,8 +97,8 @@ impl Config {
     }
 
     /// Returns where secrets are read.
-    pub fn secret_source(&self) -> &dyn SecretSource {
-        &*self.secrets
+    pub fn secret_source(&self) -> &Arc<dyn SecretSource> {
+        &self.secrets
     }
 
     /// Reads every secret of every account.

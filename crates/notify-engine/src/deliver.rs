@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use notify_core::{
     Account, Cause, Delivery, DeliveryContext, Outcome, Past, Prepared, Reconciled, TerminalPhase,
-    WorkflowEnded,
+    WorkflowEnded, time,
 };
 use notify_outbox::Leased;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::connect::{Connected, Seal};
 use crate::engine::Shared;
@@ -46,23 +46,32 @@ async fn attempted(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Att
         Ok(known) => known,
         Err(problems) => return Attempted::Unreadable(problems.to_string()),
     };
+    let deadline = snapshot.connections.account(&leased.account);
+    let deadline = deadline.map_or(Duration::ZERO, Account::deadline);
     let source = snapshot.declared.config().secret_source();
-    let connected = match snapshot.connections.get(&leased.account, source) {
+    let begun = Instant::now();
+    // Nothing is sent before there is a connection, and the lease does not wait for one.
+    let connected = timeout(deadline, snapshot.connections.get(&leased.account, source)).await;
+    let slow = || {
+        let why = format!("no connection within {}", time::words(deadline));
+        Outcome::not_delivered(Cause::Internal, why)
+    };
+    let connected = connected.map_err(|_| slow()).flatten();
+    let Connected {
+        account,
+        transport,
+        seal,
+    } = match connected {
         Ok(connected) => connected,
         Err(outcome) => {
             let seal = None;
             return Attempted::Outcome { outcome, seal };
         }
     };
-    let Connected {
-        account,
-        transport,
-        seal,
-    } = connected;
     let prepared = prepare(account, leased, &event, &ready);
     let cx = DeliveryContext::new(leased.tries + 1, &*shared.clock);
     let reconciles = leased.unsure && account.capabilities().reconciles;
-    // One deadline for both calls: the lease does not last longer.
+    // One deadline for everything: the lease does not last longer.
     let attempt = async {
         if reconciles
             && let Reconciled::Delivered(receipt) = transport.reconcile(&cx, &prepared).await
@@ -73,9 +82,10 @@ async fn attempted(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Att
             .deliver(&cx, std::slice::from_ref(&prepared))
             .await
     };
-    let outcomes = timeout(account.deadline(), attempt).await;
+    let left = deadline.saturating_sub(begun.elapsed());
+    let outcomes = timeout(left, attempt).await;
     Attempted::Outcome {
-        outcome: only(outcomes.ok(), account.deadline()),
+        outcome: only(outcomes.ok(), deadline),
         seal: Some(seal),
     }
 }
@@ -109,7 +119,7 @@ fn prepare(
 
 /// Takes the one outcome of a batch of one.
 fn only(outcomes: Option<Vec<Outcome>>, deadline: Duration) -> Outcome {
-    let late = || format!("no answer within {}", notify_core::time::words(deadline));
+    let late = || format!("no answer within {}", time::words(deadline));
     let Some(outcomes) = outcomes else {
         return Outcome::unknown(Cause::Timeout, late());
     };

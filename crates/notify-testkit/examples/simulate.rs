@@ -1,5 +1,10 @@
 //! Simulates many seeds on ledgers in memory and in SQLite files.
 
+#![expect(
+    clippy::expect_used,
+    reason = "without a file there is nothing to simulate on"
+)]
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use notify_core::outcome::Reason;
+use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
     Account, AccountId, Accounts, Capabilities, Clock, Config, Continuity, Delivery,
     DeliveryContext, Execution, Failure, Limits, Malformed, Message, Notification,
@@ -31,6 +33,10 @@ pub(crate) enum Script {
 pub(crate) struct Vendor {
     pub(crate) scripts: BTreeMap<String, VecDeque<Script>>,
     pub(crate) seen: Vec<(String, String, String)>,
+    /// Tokens that it takes no more.
+    pub(crate) revoked: Vec<String>,
+    /// The token that is in the secret store.
+    pub(crate) token: String,
     /// What each of them said beside the headline.
     pub(crate) details: Vec<Vec<String>>,
     /// What it says of attempts that nobody knows the outcome of.
@@ -94,6 +100,7 @@ pub(crate) struct FakeConfig {
     closes: bool,
     #[serde(default)]
     one_a_second: bool,
+    token: SecretRef,
 }
 
 #[derive(Debug)]
@@ -103,7 +110,7 @@ pub(crate) struct FakeAccount {
 }
 
 #[derive(Debug)]
-pub(crate) struct FakeTransport(Arc<Mutex<Vendor>>);
+pub(crate) struct FakeTransport(Arc<Mutex<Vendor>>, String);
 
 impl Provider for Fake {
     type Kind = Self;
@@ -154,15 +161,19 @@ impl Account for FakeAccount {
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {
-        Vec::new()
+        vec![&self.config.token]
     }
 
     fn deadline(&self) -> Duration {
         Duration::from_millis(200)
     }
 
-    fn connect(&self, _: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
-        Ok(Arc::new(FakeTransport(vendor(self.id.name.as_str()))))
+    fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
+        let token = secrets.get(&self.config.token)?.expose_secret().to_owned();
+        Ok(Arc::new(FakeTransport(
+            vendor(self.id.name.as_str()),
+            token,
+        )))
     }
 }
 
@@ -179,6 +190,9 @@ impl Transport for FakeTransport {
                 .seen
                 .push((to.clone(), prepared.id.to_string(), body.0));
             vendor.details.push(body.1);
+            if vendor.revoked.contains(&self.1) {
+                return vec![Outcome::rejected(Reason::Auth, "token_revoked")];
+            }
             vendor.scripts.get_mut(&to).and_then(VecDeque::pop_front)
         };
         match script {
@@ -195,13 +209,13 @@ impl Transport for FakeTransport {
     }
 }
 
+/// The secret store of one vendor's account.
 #[derive(Debug)]
-pub(crate) struct NoSecrets;
+pub(crate) struct Store(String);
 
-impl SecretSource for NoSecrets {
-    fn resolve(&self, reference: &SecretRef) -> Result<secrecy::SecretString, SecretError> {
-        let (reference, why) = (reference.clone(), "there are none".to_owned());
-        Err(SecretError { reference, why })
+impl SecretSource for Store {
+    fn resolve(&self, _: &SecretRef) -> Result<SecretString, SecretError> {
+        Ok(vendor(&self.0).lock().unwrap().token.clone().into())
     }
 }
 
@@ -281,13 +295,19 @@ impl Bench {
         let section = serde_json::json!({"fake": {&self.account: {
             "closes": self.closes,
             "one_a_second": self.one_a_second,
+            "token": {"env": "TOKEN"},
         }}});
         let accounts = Accounts::load(&registry(), &section).unwrap();
         let workflow = self.notifications.iter().fold(
             Workflow::new(self.workflow).unwrap(),
             |workflow, notification| workflow.notify(notification.clone()),
         );
-        Config::new(vec![workflow], accounts, Arc::new(NoSecrets)).unwrap()
+        Config::new(
+            vec![workflow],
+            accounts,
+            Arc::new(Store(self.account.clone())),
+        )
+        .unwrap()
     }
 
     pub(crate) fn builder(&self) -> Builder {
@@ -325,6 +345,14 @@ impl Bench {
         let vendor = vendor(&self.account);
         let seen = &vendor.lock().unwrap().seen;
         seen.iter().map(|(_, id, _)| id.clone()).collect()
+    }
+
+    /// Changes the token in the secret store; the vendor takes the old one no more.
+    pub(crate) fn rotate(&self, new: &str) {
+        let vendor = vendor(&self.account);
+        let mut vendor = vendor.lock().unwrap();
+        let old = std::mem::replace(&mut vendor.token, new.to_owned());
+        vendor.revoked.push(old);
     }
 
     pub(crate) fn remembers(&self, what: Reconciled) {

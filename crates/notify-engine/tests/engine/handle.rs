@@ -183,3 +183,22 @@ async fn a_rule_tells_of_every_workflow_that_it_matches_declared_or_not() {
     ];
     assert_eq!(to, expected);
 }
+
+#[tokio::test]
+async fn a_secret_that_was_changed_is_read_again_when_the_old_one_is_refused() {
+    let bench = Bench::new("rotated", vec![told(Failed, &["a", "b"])]);
+    let engine = bench.engine().await;
+    engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
+    drain(&engine).await;
+    bench.rotate("new");
+    engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
+    assert!(drain(&engine).await.is_idle());
+    assert!(states(&engine).await.iter().all(|one| one.1 == Delivered));
+    // The same secret is not tried again and again.
+    let before = bench.seen().len();
+    bench.rotate("newer");
+    bench.rotate("new");
+    engine.workflow_ended(ended("3", Failed, 3)).await.unwrap();
+    assert_eq!(drain(&engine).await.held, 2);
+    assert!(bench.seen().len() <= before + 4, "{:?}", bench.seen());
+}

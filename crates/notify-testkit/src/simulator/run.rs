@@ -63,7 +63,7 @@ pub(crate) struct Run {
     pub(crate) scene: Scene,
     pub(crate) world: Arc<World>,
     open: Open,
-    /// A handle that nobody watches.
+    /// The handle that was opened last, for looks that nobody watches.
     pub(crate) ledger: Arc<dyn Outbox>,
     slots: Vec<Slot>,
     lives: u32,
@@ -365,9 +365,10 @@ impl Run {
         self.world.step(Step::Start { engine, version });
         self.world.born(engine);
         let registry = registry();
+        self.ledger = (self.open)();
         let outbox = Watched {
             world: Arc::clone(&self.world),
-            ledger: (self.open)(),
+            ledger: Arc::clone(&self.ledger),
             engine,
         };
         let dice = Dice::new(self.world.state().rng.fork());

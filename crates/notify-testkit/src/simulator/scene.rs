@@ -147,7 +147,7 @@ impl Scene {
             policy: Policy {
                 first_wait: Duration::from_secs(rng.pick(&[1, 2, 5])),
                 longest_wait: Duration::from_secs(rng.pick(&[30, 300, 900])),
-                max_age: Duration::from_secs(rng.pick(&[600, 3_600, 86_400])),
+                max_age: Duration::from_secs(rng.pick(&[120, 600, 3_600, 86_400])),
                 throttled_wait: Duration::from_secs(rng.pick(&[5, 60])),
                 longest_retry_after: Duration::from_secs(rng.pick(&[60, 3_600])),
             },
