@@ -14,11 +14,17 @@ use crate::ledger::Ledger;
 /// Clocks that differ by less are the same clock.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
+/// How long a process that writes nothing else leaves the time unwritten: another one that begins
+/// when the clock was set back notices by what is written.
+const UNWRITTEN: Duration = Duration::from_mins(1);
+
 /// The latest instant that was seen, how often the clock was set back before, and the latest end of
 /// an event that did not say when it ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     at: Timestamp,
+    /// What of it is written down.
+    written: Timestamp,
     turns: i64,
     stamped: Timestamp,
 }
@@ -29,6 +35,7 @@ impl Seen {
         let at = Timestamp::from_micros(i64::MIN);
         Self {
             at,
+            written: at,
             turns: -1,
             stamped: at,
         }
@@ -38,8 +45,10 @@ impl Seen {
     pub(crate) fn read(ledger: &Ledger<'_>) -> Result<Self, OutboxError> {
         let sql = "SELECT seen_at, turns, stamped_at FROM notify_clock";
         let seen = ledger.one("read the clock", sql, [], |columns| {
+            let at = columns.instant("seen_at")?;
             Ok(Self {
-                at: columns.instant("seen_at")?,
+                at,
+                written: at,
                 turns: columns.get("turns")?,
                 stamped: columns.instant("stamped_at")?,
             })
@@ -49,9 +58,10 @@ impl Seen {
         Ok(seen)
     }
 
-    /// Adds what this process has seen without writing it down, unless the clock was set back since.
+    /// Adds what this process has seen without writing it down, unless another one has written
+    /// since: then that one knows better, and what it has put into the file is of its time.
     pub(crate) fn with(self, own: Self) -> Self {
-        if self.turns == own.turns {
+        if (self.turns, self.written) == (own.turns, own.written) {
             let at = self.at.max(own.at);
             Self { at, ..self }
         } else {
@@ -65,21 +75,42 @@ impl Seen {
         Self { at, ..self }
     }
 
+    /// Tells whether this process has written before.
+    pub(crate) fn is_known(self) -> bool {
+        self.turns >= 0
+    }
+
     /// Tells by how much the clock was set back.
     pub(crate) fn set_back(self, now: Timestamp) -> Option<Duration> {
         let by = self.at.since(now);
         (by > TOLERANCE).then_some(by)
     }
 
-    /// Writes down what has changed since this was read, but for the last moment that was seen.
-    pub(crate) fn note(self, ledger: &Ledger<'_>) -> Result<(), OutboxError> {
+    /// Gives what is known once the time is written, where it must be though nothing else is.
+    pub(crate) fn stale(self) -> Option<Self> {
+        let stale = self.is_known() && self.at.since(self.written) > UNWRITTEN;
+        stale.then(|| self.written(self.at))
+    }
+
+    /// Writes down what has changed since this was read, but for the last moment that was seen, and
+    /// gives what is written then. A process that has written nothing yet leaves nothing out.
+    pub(crate) fn note(self, ledger: &Ledger<'_>, own: Self) -> Result<Timestamp, OutboxError> {
         let stamped = ledger.stamped.get();
-        if ledger.now.since(self.at) <= TOLERANCE && stamped == self.stamped {
-            return Ok(());
+        let begins = !own.is_known();
+        let recent = ledger.now.since(self.written) <= TOLERANCE;
+        if recent && !begins && stamped == self.stamped {
+            return Ok(self.written);
         }
-        let sql = "UPDATE notify_clock SET seen_at = max(seen_at, ?1), stamped_at = ?2";
-        let values = [ledger.now.as_micros(), stamped.as_micros()];
-        ledger.change("note the time", sql, values).map(drop)
+        let written = self.written.max(ledger.now);
+        let sql = "UPDATE notify_clock SET seen_at = ?1, stamped_at = ?2";
+        let values = [written.as_micros(), stamped.as_micros()];
+        ledger.change("note the time", sql, values)?;
+        Ok(written)
+    }
+
+    /// Says what of it is written down.
+    pub(crate) fn written(self, written: Timestamp) -> Self {
+        Self { written, ..self }
     }
 }
 
@@ -110,6 +141,7 @@ pub(crate) fn set_back(ledger: &Ledger<'_>, seen: Seen, by: Duration) -> Result<
     }
     let seen = Seen {
         at: ledger.now,
+        written: ledger.now,
         turns: seen.turns + 1,
         ..seen
     };

@@ -187,6 +187,7 @@ impl Worker {
             if !batch.is_empty() {
                 self.write(batch);
             }
+            self.write_the_time();
         }
     }
 
@@ -212,7 +213,9 @@ impl Worker {
         if seen.set_back(ledger.now).is_some() {
             return batch;
         }
-        self.seen = seen.seeing(ledger.now);
+        if self.seen.is_known() {
+            self.seen = seen.seeing(ledger.now);
+        }
         let (answered, rest): (Batch, Batch) = batch
             .into_iter()
             .map(|mut job| (job.look(&ledger), job))
@@ -226,6 +229,15 @@ impl Worker {
             job.report(&ended);
         }
         rest
+    }
+
+    /// Writes the time down now and then, where nothing else is written. Nobody waits for it, and it
+    /// is tried no more often than it is due.
+    fn write_the_time(&mut self) {
+        if let Some(tried) = self.seen.stale() {
+            self.seen = tried;
+            self.transact(&mut Batch::new(), Care::Together).ok();
+        }
     }
 
     /// Does everything in one transaction.
@@ -271,8 +283,8 @@ impl Worker {
                 return Err(Trouble::new("SQLite gave the transaction up", help));
             }
         }
-        if transaction.total_changes() != changes {
-            stored.note(&ledger)?;
+        if transaction.total_changes() != changes || seen.stale().is_some() {
+            seen = seen.written(seen.note(&ledger, self.seen)?);
         }
         transaction.commit()?;
         self.seen = seen;

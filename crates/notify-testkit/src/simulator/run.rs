@@ -63,7 +63,7 @@ pub(crate) struct Run {
     pub(crate) scene: Scene,
     pub(crate) world: Arc<World>,
     open: Open,
-    /// The handle that was opened last, for looks that nobody watches.
+    /// A handle of its own, as another process has one, for looks that nobody watches.
     pub(crate) ledger: Arc<dyn Outbox>,
     slots: Vec<Slot>,
     lives: u32,
@@ -365,10 +365,9 @@ impl Run {
         self.world.step(Step::Start { engine, version });
         self.world.born(engine);
         let registry = registry();
-        self.ledger = (self.open)();
         let outbox = Watched {
             world: Arc::clone(&self.world),
-            ledger: Arc::clone(&self.ledger),
+            ledger: (self.open)(),
             engine,
         };
         let dice = Dice::new(self.world.state().rng.fork());
