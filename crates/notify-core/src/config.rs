@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::account::Accounts;
 use crate::name::WorkflowName;
-use crate::notification::Notification;
+use crate::notification::{IfUnknown, Notification};
 use crate::problem::{Code, Path, Problem, Problems};
 use crate::rule::Rule;
 use crate::secret::{SecretSource, Secrets};
@@ -37,7 +37,6 @@ impl Config {
             let place = Path::root().then(index);
             for (position, notification) in workflow.notifications().iter().enumerate() {
                 let place = place.then("notifications").then(position);
-                let place = place.then(notification.kind().as_str());
                 problems.absorb(&place, check(&accounts, notification));
             }
             let name = workflow.name().clone();
@@ -68,7 +67,7 @@ impl Config {
         let mut problems = Problems::none();
         for (index, rule) in rules.iter().enumerate() {
             for notification in rule.notifications() {
-                let place = Path::root().then(index).then(notification.kind().as_str());
+                let place = Path::root().then(index);
                 problems.absorb(&place, check(&self.accounts, notification));
             }
         }
@@ -110,12 +109,12 @@ impl Config {
 }
 
 fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problems> {
-    let root = Path::root();
+    let place = Path::root().then(notification.kind().as_str());
     let id = accounts
         .resolve(notification.kind(), notification.account())
         .map_err(|problem| match notification.account() {
-            Some(_) => problem.under(&root.then("account")),
-            None => problem.at_key(),
+            Some(_) => problem.under(&place.then("account")),
+            None => problem.under(&place).at_key(),
         })?;
     let mut problems = Problems::none();
     let Some(account) = accounts.get(&id) else {
@@ -123,8 +122,17 @@ fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problem
     };
     for (index, recipient) in notification.declared() {
         if let Err(problem) = account.target(notification, recipient) {
-            problems.push(problem.under(&root.then("to").then(index)));
+            problems.push(problem.under(&place.then("to").then(index)));
         }
+    }
+    if account.capabilities().closes && notification.if_unknown() == IfUnknown::Hold {
+        let why = format!("what `{id}` opens is closed later, and cannot be held");
+        problems.push(
+            Problem::new(Code::WRONG_VALUE, Path::root().then("if_unknown"), why).help(
+                "leave `if_unknown` out: a repeat opens nothing twice, and what is held would keep \
+                 the incident from being closed",
+            ),
+        );
     }
     problems.or_value(())
 }

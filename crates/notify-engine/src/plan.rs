@@ -219,6 +219,9 @@ impl Planner<'_> {
                 if let Some(continuity) = target.conversation.filter(|_| closes) {
                     delivery.conversation = Some(self.conversation_key(continuity, recipient));
                     delivery.action = Action::Open;
+                    // Held, it would keep what it opened from being closed. Definitions are refused
+                    // for it; an event's own notification is not.
+                    delivery.if_unknown = IfUnknown::Resend;
                 }
             }
             Err(problem) => delivery.state = NewState::Skipped(problem.to_string()),

@@ -372,3 +372,27 @@ async fn a_vendor_that_never_answers_takes_no_place_of_another() {
     );
     assert!(!states(&engine).await.iter().any(|one| one.1 == Held));
 }
+
+#[tokio::test]
+async fn what_is_closed_later_cannot_be_held() {
+    let spec = || {
+        let spec = Fake::on(Failed).to(Topic("svc".to_owned()));
+        notify_core::Notification::from(spec.if_unknown(IfUnknown::Hold))
+    };
+    let bench = Bench::closing("closed-later", vec![told(Failed, &["svc"])]);
+    let workflow = notify_core::Workflow::new("etl").unwrap().notify(spec());
+    let accounts = bench.config().accounts().clone();
+    let source = std::sync::Arc::clone(bench.config().secret_source());
+    let refused = notify_core::Config::new(vec![workflow], accounts, source).unwrap_err();
+    let place: Vec<String> = refused.iter().map(|one| one.path.to_string()).collect();
+    assert_eq!(place, ["[0].notifications[0].if_unknown"]);
+    // A run's own notification is sent all the same.
+    bench.script("svc", Script::Hang);
+    let engine = bench.engine().await;
+    let own = ended("1", Failed, 1).notifications(vec![spec()]);
+    engine.workflow_ended(own).await.unwrap();
+    drain(&engine).await;
+    bench.pass(Duration::from_mins(1));
+    assert!(drain(&engine).await.is_idle());
+    assert_eq!(states(&engine).await, [("svc".to_owned(), Delivered)]);
+}

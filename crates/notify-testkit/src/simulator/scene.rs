@@ -351,15 +351,16 @@ fn notification(accounts: &[AccountPlan], recipients: &[String], rng: &mut Rng) 
     } else {
         to
     };
-    let account = accounts[rng.index(accounts.len())].id.name.to_string();
-    let mut value = json!({"phases": phases, "sim": {"to": to, "account": account}});
+    let account = &accounts[rng.index(accounts.len())];
+    let name = account.id.name.to_string();
+    let mut value = json!({"phases": phases, "sim": {"to": to, "account": name}});
     match rng.between(0, 9) {
         0 | 1 => value["when"] = json!("changed"),
         2 => value["when"] = json!("recovered"),
         3 => value["when"] = json!({"streak": rng.between(1, 4)}),
         _ => {}
     }
-    if rng.chance(25) {
+    if rng.chance(25) && account.closes.is_none() {
         value["if_unknown"] = json!("hold");
     }
     value
