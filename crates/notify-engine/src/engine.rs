@@ -387,13 +387,15 @@ impl Shared {
         let until = after(patience);
         let mut turns = self.next_turn().await?;
         loop {
-            let busy = *self.in_flight.borrow() > 0;
-            let status = self.status().await?;
-            let left = until.saturating_duration_since(Instant::now());
-            let due = status.next_due.is_some_and(|wait| wait <= left);
-            let unplanned = status.accepted > 0 && !left.is_zero();
-            if !busy && !due && !unplanned {
-                return Ok(status);
+            // Counting a long backlog costs something, and tells nothing while anything moves.
+            if *self.in_flight.borrow() == 0 {
+                let status = self.status().await?;
+                let left = until.saturating_duration_since(Instant::now());
+                let due = status.next_due.is_some_and(|wait| wait <= left);
+                let unplanned = status.accepted > 0 && !left.is_zero();
+                if !due && !unplanned {
+                    return Ok(status);
+                }
             }
             self.turn(&mut turns).await?;
         }

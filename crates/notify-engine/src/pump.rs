@@ -1,5 +1,6 @@
 //! The pump: the one background task that moves everything from accepted to settled.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -88,16 +89,37 @@ async fn turn(
     left: &mut usize,
 ) -> Result<bool, OutboxError> {
     let snapshot = shared.snapshot();
-    let planned = record::record(shared, &snapshot, *left).await?;
+    let mut planning = pin!(record::record(shared, &snapshot, *left));
+    let mut moved = 0;
+    let planned = loop {
+        moved += start(shared, &snapshot, attempts).await?;
+        // A long queue of events leaves no place on the wire empty meanwhile.
+        // CANCEL-SAFE: planning goes on in the next round, and joining only waits for a sign.
+        tokio::select! {
+            biased;
+            planned = &mut planning => break planned?,
+            _ = attempts.join_next(), if !attempts.is_empty() => {}
+        }
+    };
     *left = planned.left;
-    let leased = claim::claim(shared, &snapshot).await?;
-    let moved = planned.moved + leased.len();
+    Ok(moved + planned.moved > 0)
+}
+
+/// Starts an attempt for everything that is due and has a place; gives how many.
+async fn start(
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
+    attempts: &mut JoinSet<()>,
+) -> Result<usize, OutboxError> {
+    while attempts.try_join_next().is_some() {}
+    let leased = claim::claim(shared, snapshot).await?;
+    let started = leased.len();
     for leased in leased {
         let place = shared.places.take(&leased.account);
-        let (shared, snapshot) = (Arc::clone(shared), Arc::clone(&snapshot));
+        let (shared, snapshot) = (Arc::clone(shared), Arc::clone(snapshot));
         attempts.spawn(attempt(shared, snapshot, leased, place));
     }
-    Ok(moved > 0)
+    Ok(started)
 }
 
 /// Makes one attempt and settles it; its place is free again afterwards.

@@ -11,8 +11,9 @@ use crate::engine::Shared;
 use crate::plan::plan;
 use crate::snapshot::Snapshot;
 
-/// How many events are planned before deliveries get their turn.
-const MOST: usize = 256;
+/// How many events are planned at once: enough to share a commit, few enough that what waits for
+/// the ledger behind them does not wait long.
+const MOST: usize = 128;
 
 /// How long an event waits for an engine that knows its workflow.
 const UNMATCHED_AFTER: Duration = Duration::from_mins(1);

@@ -30,7 +30,7 @@ pub(crate) fn pause(ledger: &Ledger<'_>, account: &str, reason: &str) -> Result<
     ledger.change(
         doing,
         "UPDATE notify_delivery SET state = 'held', release = 'account', reason = ?2
-         WHERE account = ?1 AND state = 'pending' AND state IN ('pending', 'leased', 'held')",
+         WHERE account = ?1 AND state = 'pending' AND settled_at IS NULL",
         (account, reason),
     )?;
     let nothing_due = "UPDATE notify_lane SET due_at = NULL WHERE account = ?1";
@@ -81,7 +81,7 @@ fn set_free(ledger: &Ledger<'_>, account: &str) -> Result<u64, OutboxError> {
     let lanes = ledger.list(
         doing,
         "UPDATE notify_delivery SET state = 'pending', release = NULL, not_before = ?2
-         WHERE account = ?1 AND state = 'held' AND state IN ('pending', 'leased', 'held')
+         WHERE account = ?1 AND state = 'held' AND settled_at IS NULL
            AND release IS NOT 'replay'
          RETURNING lane",
         (account, ledger.now.as_micros()),

@@ -117,7 +117,7 @@ impl Seen {
 /// What is taken back: waits, gates, rates and leases; and what cannot have happened yet.
 const SET_BACK: [&str; 6] = [
     "UPDATE notify_delivery SET not_before = not_before - :by
-     WHERE state IN ('pending', 'leased', 'held') AND not_before > :now",
+     WHERE settled_at IS NULL AND not_before > :now",
     "UPDATE notify_delivery SET lease_until = lease_until - :by
      WHERE state = 'leased' AND lease_until > :now",
     "UPDATE notify_lane
@@ -127,7 +127,7 @@ const SET_BACK: [&str; 6] = [
      WHERE :now < max(gate_at, next_at, coalesce(due_at, 0))",
     "UPDATE notify_gate SET gate_at = gate_at - :by WHERE gate_at > :now",
     "UPDATE notify_delivery SET created_at = :now + 0 * :by
-     WHERE state IN ('pending', 'leased', 'held') AND created_at > :now",
+     WHERE settled_at IS NULL AND created_at > :now",
     "UPDATE notify_event SET accepted_at = :now + 0 * :by WHERE accepted_at > :now",
 ];
 

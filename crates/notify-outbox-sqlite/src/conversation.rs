@@ -268,7 +268,7 @@ fn unsettled(ledger: &Ledger<'_>, conversation: i64) -> Result<Vec<Member>, Outb
         "order a conversation",
         "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked
          FROM notify_delivery
-         WHERE conversation = ?1 AND state IN ('pending', 'leased', 'held')
+         WHERE conversation = ?1 AND settled_at IS NULL
          ORDER BY ended_at, event_id, seq",
         [conversation],
         |columns| {

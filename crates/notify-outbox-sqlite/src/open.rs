@@ -25,10 +25,13 @@ const LOOKS: i32 = 4_000;
 const STATEMENTS: usize = 128;
 
 /// What a connection keeps to. Deliveries are found by ids that lie anywhere, so that a small cache
-/// (in KiB) would be read and written again and again, and so would the file (in pages).
+/// (in KiB) would be read and written again and again, and so would the file (in pages). The checks
+/// of the columns are for other programs, and cost a table of their own at every change: what is
+/// written here is typed.
 const SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
+    PRAGMA ignore_check_constraints = ON;
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 4000;

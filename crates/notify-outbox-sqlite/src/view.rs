@@ -29,7 +29,7 @@ pub(crate) fn status(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Stat
     let open: Vec<(DeliveryState, i64)> = ledger.list(
         doing,
         "SELECT state, count(*) FROM notify_delivery
-         WHERE state IN ('pending', 'leased', 'held') GROUP BY state",
+         WHERE settled_at IS NULL GROUP BY state",
         [],
         |columns| Ok((columns.parse("state")?, columns.at(1)?)),
     )?;
@@ -69,18 +69,17 @@ fn next_due(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Option<Timest
 
 /// Writes which states are asked for. Where an index has all rows in these states its own condition
 /// is added, by which SQLite finds it: it stays small, however much is settled.
-fn in_states(names: &[&str], indexed: &[&str]) -> String {
-    let list = |names: &[&str]| {
-        let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-        format!(" AND state IN ({})", quoted.join(", "))
-    };
+fn in_states(names: &[&str], indexed: &[&str], condition: &str) -> String {
     if names.is_empty() {
-        String::new()
-    } else if names.iter().all(|name| indexed.contains(name)) {
-        list(names) + &list(indexed)
-    } else {
-        list(names)
+        return String::new();
     }
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let mut sql = format!(" AND state IN ({})", quoted.join(", "));
+    if names.iter().all(|name| indexed.contains(name)) {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+    }
+    sql
 }
 
 /// Lists deliveries.
@@ -89,7 +88,11 @@ pub(crate) fn deliveries(
     query: &DeliveryQuery,
 ) -> Result<Vec<DeliveryRecord>, OutboxError> {
     let states: Vec<&str> = query.states.iter().map(|state| state.name()).collect();
-    let states = in_states(&states, &["pending", "leased", "held"]);
+    let states = in_states(
+        &states,
+        &["pending", "leased", "held"],
+        "settled_at IS NULL",
+    );
     let event = match query.event {
         Some(_) => "event = (SELECT seq FROM notify_event WHERE id = :event)",
         None => ":event IS NULL",
@@ -150,7 +153,11 @@ pub(crate) fn events(
     query: &EventQuery,
 ) -> Result<Vec<EventRecord>, OutboxError> {
     let states: Vec<&str> = query.states.iter().map(|state| state.name()).collect();
-    let states = in_states(&states, &["unmatched", "malformed"]);
+    let states = in_states(
+        &states,
+        &["unmatched", "malformed"],
+        "state IN ('unmatched', 'malformed')",
+    );
     let event = match query.event {
         Some(_) => "id = :event",
         None => ":event IS NULL",
