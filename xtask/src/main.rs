@@ -1,11 +1,14 @@
 //! Repository tasks.
 //!
 //! `cargo xtask tidy` checks the rules that no compiler and no linter knows, `soak` tries the laws
-//! on many cases, `fuzz` feeds the parsers. `bench`, `growth`, `memory`, `crash` and `simulate` are
+//! on many cases, `fuzz` feeds the parsers, `schema` writes the
+//! reference's schemas, `schema-check` and `schema-completion` ask tools of others
+//! about the schemas. `bench`, `growth`, `memory`, `crash` and `simulate` are
 //! programs of other packages, so that this one is quick to build.
 
 mod forward;
 mod fuzz;
+mod schema;
 mod soak;
 mod tidy;
 
@@ -20,12 +23,16 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["soak"] => soak::run(),
+        ["schema"] => schema::write(),
+        ["schema-check"] => schema::check(),
+        ["schema-completion"] => schema::completion(),
         [
             task @ ("bench" | "growth" | "memory" | "crash" | "simulate"),
             rest @ ..,
         ] => forward::run(task, rest),
         _ => Err(vec![
-            "usage: cargo xtask tidy | soak | fuzz [TARGET] [--seconds N] | \
+            "usage: cargo xtask tidy | soak | schema | schema-check | schema-completion | \
+             fuzz [TARGET] [--seconds N] | \
              bench | growth | memory | crash | simulate [ARGUMENT…]"
                 .to_owned(),
         ]),

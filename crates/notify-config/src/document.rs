@@ -131,7 +131,7 @@ impl Document {
     }
 
     /// Gives the paths of the documents that the file holds.
-    pub(crate) fn documents(&self) -> Vec<Path> {
+    pub fn documents(&self) -> Vec<Path> {
         let root = Path::root();
         match &self.root.content {
             Content::List(documents) if self.several => {

@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod effective;
 pub mod load;
+pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod source;

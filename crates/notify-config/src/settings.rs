@@ -1,8 +1,8 @@
 //! `notify.toml`: accounts, outbox, rules, templates and how the engine works.
 
-mod engine;
-mod outbox;
-mod rules;
+pub(crate) mod engine;
+pub(crate) mod outbox;
+pub(crate) mod rules;
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;

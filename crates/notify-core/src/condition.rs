@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{FailureKind, WorkflowEnded};
@@ -12,8 +13,9 @@ use crate::time::{Span, Timestamp};
 /// A condition on an event and on the ends of the same workflow before it.
 ///
 /// In files: `when: changed`, `when: {streak: 3}`, `when: {all: [changed, {failure: system}]}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("examples" = ["changed", {"streak": 3}, {"all": ["changed", {"failure": "system"}]}]))]
 #[non_exhaustive]
 pub enum Condition {
     /// The outcome differs from the run before; no run before counts as `succeeded`.

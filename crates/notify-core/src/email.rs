@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::notification::{NotificationKind, NotificationOptions};
 use crate::problem::Malformed;
+use crate::schema;
 use crate::text;
 
 /// The kind `email`: mail over SMTP, one to each recipient.
@@ -30,7 +32,7 @@ impl NotificationKind for Email {
 }
 
 /// What an e-mail notification can say beside phases and recipients: nothing yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EmailOptions {}
@@ -42,7 +44,11 @@ impl NotificationOptions for EmailOptions {}
 /// International addresses are kept as written; whether the server can take one shows at delivery.
 /// They are compared as written too: a composed `ü` and a `u` with a combining mark are two addresses.
 /// A display name (`Jane <jane@example.com>`) is not part of an address and is refused.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(
+    description = "A mail address, `name@example.com`, without a display name.",
+    extend("pattern" = schema::pattern::mail_address(), "examples" = ["jane@example.com"])
+)]
 pub struct EmailAddress(Cow<'static, str>);
 
 impl EmailAddress {

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod provider;
 pub mod registry;
 pub mod rule;
+pub mod schema;
 pub mod secret;
 pub mod slack;
 pub mod time;
@@ -51,6 +52,8 @@ pub use crate::secret::{SecretError, SecretRef, SecretSource, Secrets};
 pub use crate::slack::{Slack, SlackRecipient};
 pub use crate::time::{Clock, SystemClock, Timestamp};
 pub use crate::workflow::Workflow;
+
+pub use schemars;
 
 #[doc(hidden)]
 pub mod __private {

@@ -4,16 +4,19 @@ use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::problem::Malformed;
+use crate::schema::pattern;
 use crate::text;
 
 /// Declares a validated text: one check, one canonical form, the same from Rust, files and the wire.
 macro_rules! validated_text {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $pattern:expr, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+        #[schemars(extend("pattern" = $pattern))]
         pub struct $name(Cow<'static, str>);
 
         impl $name {
@@ -85,14 +88,14 @@ validated_text! {
     ///
     /// Up to 255 characters of any script; no control or invisible characters, no space at the ends.
     /// Names are compared as written: a composed `ä` and an `a` with a combining mark are two names.
-    WorkflowName, |text| plain_name("a workflow name", text)
+    WorkflowName, pattern::plain_name(), |text| plain_name("a workflow name", text)
 }
 
 validated_text! {
     /// The name of one configured account of a kind: `prod` in `slack.prod`.
     ///
     /// ASCII letters, digits, `-` and `_`, so that `kind.account` can be read in one way only.
-    AccountName, |text| identifier("an account name", text)
+    AccountName, pattern::identifier(), |text| identifier("an account name", text)
 }
 
 impl AccountName {
@@ -104,7 +107,7 @@ impl AccountName {
 
 validated_text! {
     /// The name of a kind of notification, the same everywhere: `email`, `slack`, `pagerduty`.
-    Kind, |text| identifier("a kind", text)
+    Kind, pattern::identifier(), |text| identifier("a kind", text)
 }
 
 impl Kind {
@@ -118,7 +121,7 @@ validated_text! {
     /// One part of an execution's identity: project, domain or name.
     ///
     /// Up to 255 characters, no control or invisible characters, no space at the ends.
-    Label, |text| plain_name("an execution's project, domain or name", text)
+    Label, pattern::plain_name(), |text| plain_name("an execution's project, domain or name", text)
 }
 
 /// Checks a name that people choose freely.

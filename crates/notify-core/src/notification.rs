@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -27,8 +28,16 @@ pub trait NotificationKind: 'static {
     const KIND: &'static str;
     /// What a notification of this kind can say beside phases and recipients.
     type Options: NotificationOptions;
-    /// The form of its recipients; the text form must read back as the same value.
-    type Recipient: FromStr<Err = Malformed> + fmt::Display + Clone + Eq + Debug + Send + Sync;
+    /// The form of its recipients; the text form must read back as the same value. Its schema
+    /// is that of the text form and takes every text that is read.
+    type Recipient: FromStr<Err = Malformed>
+        + fmt::Display
+        + JsonSchema
+        + Clone
+        + Eq
+        + Debug
+        + Send
+        + Sync;
 
     /// Begins a notification for these phases.
     fn on(phases: impl Into<Phases>) -> Draft<Self>
@@ -43,7 +52,7 @@ pub trait NotificationKind: 'static {
 }
 
 /// What is done with a delivery when nobody knows whether it arrived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfUnknown {
     /// It is sent again, with the vendor's idempotency aid where there is one: rather twice than
@@ -54,9 +63,9 @@ pub enum IfUnknown {
     Hold,
 }
 
-/// The typed options of a kind. The wire form refuses unknown keys.
+/// The typed options of a kind: a struct whose wire form refuses unknown keys.
 pub trait NotificationOptions:
-    Serialize + DeserializeOwned + Default + Debug + PartialEq + Send + Sync + 'static
+    Serialize + DeserializeOwned + JsonSchema + Default + Debug + PartialEq + Send + Sync + 'static
 {
     /// The version of the stored form; raise it when an old record no longer loads.
     const VERSION: u32 = 1;

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Severity;
 use crate::notification::{NotificationKind, NotificationOptions};
 use crate::problem::Malformed;
+use crate::schema;
 use crate::secret::looks_secret;
 use crate::text;
 
@@ -29,7 +31,7 @@ impl NotificationKind for PagerDuty {
 }
 
 /// What a PagerDuty notification can say beside phases and recipients.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PagerDutyOptions {
@@ -41,7 +43,8 @@ pub struct PagerDutyOptions {
 impl NotificationOptions for PagerDutyOptions {}
 
 /// The name of a PagerDuty service, as the account's `services` table calls it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(extend("pattern" = schema::pattern::service(), "examples" = ["data-platform"]))]
 pub struct PagerDutyService(Cow<'static, str>);
 
 impl PagerDutyService {

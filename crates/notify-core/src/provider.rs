@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,8 +35,9 @@ use crate::time::{Clock, Timestamp};
 pub trait Provider: 'static {
     /// The kind of notification that it delivers.
     type Kind: NotificationKind;
-    /// The section `[accounts.KIND.NAME]`; it refuses unknown keys.
-    type Config: DeserializeOwned;
+    /// The section `[accounts.KIND.NAME]`; it refuses unknown keys. Its schema tells
+    /// editors of its keys; it is that of a struct.
+    type Config: DeserializeOwned + JsonSchema;
     /// One line on what it does.
     const SUMMARY: &'static str;
 

@@ -42,10 +42,12 @@ use crate::notification::{NotificationKind, Options, Recipient};
 use crate::pagerduty::PagerDuty;
 use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
 use crate::provider::{Account, Provider};
+use crate::schema::{self, JsonSchema, Schema, SchemaGenerator};
 use crate::slack::Slack;
 use crate::text::shown;
 
-/// What a provider crate tells about itself: its kind and how its three typed parts are loaded.
+/// What a provider crate tells about itself: its kind and how its three typed parts are loaded
+/// and described.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ProviderDescriptor {
@@ -58,6 +60,9 @@ pub struct ProviderDescriptor {
     load_account: LoadAccount,
     pub(crate) load_options: fn(&Value) -> Result<Arc<dyn Options>, Problems>,
     pub(crate) load_recipient: fn(&str) -> Result<Recipient, Malformed>,
+    account_schema: fn(&mut SchemaGenerator) -> Schema,
+    options_schema: fn(&mut SchemaGenerator) -> Schema,
+    recipient_schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 type LoadAccount = fn(AccountId, &Value) -> Result<Arc<dyn Account>, Problems>;
@@ -78,6 +83,11 @@ impl ProviderDescriptor {
                 let recipient: <P::Kind as NotificationKind>::Recipient = text.parse()?;
                 Ok(Recipient::of(&recipient))
             },
+            account_schema: P::Config::json_schema,
+            options_schema: <P::Kind as NotificationKind>::Options::json_schema,
+            recipient_schema: |generator| {
+                generator.subschema_for::<<P::Kind as NotificationKind>::Recipient>()
+            },
         }
     }
 
@@ -92,6 +102,36 @@ impl ProviderDescriptor {
         section: &Value,
     ) -> Result<Arc<dyn Account>, Problems> {
         (self.load_account)(id, section)
+    }
+}
+
+/// The three typed parts as an editor is told of them.
+impl ProviderDescriptor {
+    /// Describes the section of one account, without the keys that every account has.
+    pub fn account_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.account_schema)(generator)
+    }
+
+    /// Describes what a notification can say beside phases and recipients.
+    pub fn options_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.options_schema)(generator)
+    }
+
+    /// Describes a recipient in its text form.
+    pub fn recipient_schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.recipient_schema)(generator)
+    }
+
+    /// Returns a recipient that the kind shows as an example.
+    pub fn example_of_recipient(&self) -> Option<String> {
+        let mut generator = schema::generator();
+        let mut schema = self.recipient_schema(&mut generator).to_value();
+        let name = schema.get("$ref").and_then(Value::as_str);
+        if let Some(name) = name.and_then(|name| name.strip_prefix("#/$defs/")) {
+            schema = generator.definitions().get(name)?.clone();
+        }
+        let example = schema.get("examples")?.as_array()?.first()?;
+        example.as_str().map(str::to_owned)
     }
 }
 

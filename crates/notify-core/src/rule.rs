@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use crate::load::{self, Keys};
 use crate::notification::Notification;
 use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
 use crate::registry::Registry;
+use crate::schema;
 use crate::text;
 
 /// What a name must look like: `*` stands for any letters, `?` for exactly one.
@@ -27,8 +29,12 @@ use crate::text;
 /// assert!(!billing.matches("pre-billing-eu"));
 /// # Ok::<(), notify_core::Malformed>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(
+    description = "What a name must look like: `*` stands for any letters, `?` for exactly one.",
+    extend("pattern" = schema::pattern::glob(), "examples" = ["billing-*"])
+)]
 pub struct Pattern(String);
 
 /// How many characters a pattern may have: as many as a name.
@@ -119,8 +125,9 @@ impl<'de> Deserialize<'de> for Pattern {
 }
 
 /// Which events a rule is about: all patterns that are given must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
 #[non_exhaustive]
 pub struct Match {
     /// The execution's project.

@@ -12,11 +12,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 pub use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 
 use crate::problem::Malformed;
+use crate::schema;
 use crate::text::shown;
 use crate::time::Span;
 
@@ -124,6 +127,68 @@ pub fn inline_secret() -> Malformed {
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ReferenceVisitor)
+    }
+}
+
+impl JsonSchema for SecretRef {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretRef".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let timeout = generator.subschema_for::<Span>();
+        let argument = json!({"type": "string", "pattern": schema::pattern::argument()});
+        schema::schema(json!({
+            "description": "Where a secret is: never the secret itself.",
+            "type": "object",
+            "oneOf": [
+                {
+                    "properties": {
+                        "env": {
+                            "description": "The environment variable that holds it.",
+                            "type": "string",
+                            "pattern": schema::pattern::variable(),
+                        },
+                    },
+                    "required": ["env"],
+                    "additionalProperties": false,
+                },
+                {
+                    "properties": {
+                        "file": {
+                            "description": "The file that holds it; one line break at its end is not part of it.",
+                            "type": "string",
+                            "pattern": schema::pattern::argument(),
+                        },
+                    },
+                    "required": ["file"],
+                    "additionalProperties": false,
+                },
+                {
+                    "properties": {
+                        "command": {
+                            "description": "The program that prints it, and what it is given. No shell reads it.",
+                            "type": "array",
+                            "prefixItems": [argument],
+                            "items": {"type": "string", "pattern": r"^[^\x00]*$"},
+                            "minItems": 1,
+                        },
+                        "timeout": {
+                            "description": "How long the program may take: up to `1m`.",
+                            "default": String::from(Span(SecretCommand::TIMEOUT)),
+                            "allOf": [timeout],
+                        },
+                    },
+                    "required": ["command"],
+                    "additionalProperties": false,
+                },
+            ],
+            "examples": [
+                {"env": "SLACK_TOKEN"},
+                {"file": "/run/secrets/slack"},
+                {"command": ["pass", "show", "slack"]},
+            ],
+        }))
     }
 }
 

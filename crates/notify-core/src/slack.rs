@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::email::EmailAddress;
 use crate::notification::{NotificationKind, NotificationOptions};
 use crate::problem::Malformed;
+use crate::schema;
 use crate::text::{self, refused, shown};
 
 /// The kind `slack`: a message to a channel or a person.
@@ -36,7 +39,7 @@ impl NotificationKind for Slack {
 }
 
 /// What a Slack notification can say beside phases and recipients: nothing yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SlackOptions {}
@@ -201,6 +204,24 @@ impl fmt::Display for SlackRecipient {
             Self::ChannelId(id) | Self::User(id) => id.as_str(),
             Self::Mail(address) => address.as_str(),
         })
+    }
+}
+
+impl JsonSchema for SlackRecipient {
+    fn schema_name() -> Cow<'static, str> {
+        "SlackRecipient".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::schema(json!({
+            "description": "Where a Slack message goes: `#channel` in quotes, the id of a channel or of a person, or a person's mail address.",
+            "anyOf": [
+                {"type": "string", "pattern": schema::pattern::channel()},
+                {"type": "string", "pattern": schema::pattern::slack_id()},
+                generator.subschema_for::<EmailAddress>(),
+            ],
+            "examples": ["#data-alerts", "C0123456789", "jane@example.com"],
+        }))
     }
 }
 

@@ -6,9 +6,11 @@ use std::fmt::{self, Debug};
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::problem::Malformed;
+use crate::schema;
 
 /// An instant in UTC with microseconds, the precision of the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,8 +140,9 @@ pub fn words(duration: Duration) -> String {
 }
 
 /// A duration in files: `"30s"`, `"2h 30m"`, `"250ms"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = schema::pattern::span()))]
 pub struct Span(pub Duration);
 
 impl From<Span> for String {

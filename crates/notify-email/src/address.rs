@@ -3,13 +3,23 @@
 use std::str::FromStr;
 
 use lettre::Address;
+use notify_core::schema::pattern;
 use notify_core::{EmailAddress, Malformed};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 /// A sender: `Workflows <workflows@example.com>`, or the address alone.
 ///
 /// **Invariant.** The display name holds no control character: lettre's builder panics on some.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(
+    description = "A sender: `Workflows <workflows@example.com>`, or the address alone.",
+    with = "String",
+    extend(
+        "pattern" = sender(),
+        "examples" = ["Workflows <workflows@example.com>"]
+    )
+)]
 pub struct Mailbox {
     name: Option<String>,
     address: Address,
@@ -67,6 +77,13 @@ impl<'de> Deserialize<'de> for Mailbox {
             .parse()
             .map_err(|err: Malformed| de::Error::custom(err.in_serde()))
     }
+}
+
+/// The expression of a sender.
+fn sender() -> String {
+    let address = pattern::bare_mail_address();
+    let name = r#"(?:"[^"<>\x00-\x1f\x7f-\x9f]*"|[^"<>\x00-\x1f\x7f-\x9f]*)"#;
+    format!(r"^\s*(?:{address}|{name} *< *{address} *>)\s*$")
 }
 
 /// Takes the quotes off `"Ops, Team"`; a name needs none here, but many write them out of habit.

@@ -8,14 +8,19 @@ use notify_core::problem::nearest;
 use notify_core::secret::inline_secret;
 use notify_core::time::Span;
 use notify_core::{Code, Malformed, Path, Problem, Problems, SecretRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::account::{EmailAccount, Login};
 use crate::address::Mailbox;
 
 /// The settings of one account, as they stand in files.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "EmailAccount",
+    extend("dependentRequired" = {"username": ["password"], "password": ["username"]})
+)]
 pub struct EmailConfig {
     /// Where mail is handed in.
     smtp: Server,
@@ -23,6 +28,7 @@ pub struct EmailConfig {
     from: Mailbox,
     /// Who logs in; comes with `password`.
     #[serde(default)]
+    #[schemars(extend("pattern" = r"^[^\x00-\x1f\x7f-\x9f]+$"))]
     username: Option<String>,
     /// Where the password is; comes with `username`.
     #[serde(default)]
@@ -116,7 +122,16 @@ const SCHEMES: [(&str, Security, u16); 3] = [
 ];
 
 /// A server as written in `smtp`: `smtps://smtp.example.com`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(
+    rename = "MailServer",
+    description = "A mail server: `smtps://` for TLS, `smtp://` for STARTTLS, `smtp+plaintext://` for neither.",
+    with = "String",
+    extend(
+        "pattern" = r"^smtp(?:s|\+plaintext)?://[^@/?#\s]+$",
+        "examples" = ["smtps://smtp.example.com"]
+    )
+)]
 pub struct Server {
     pub(crate) security: Security,
     /// A name in ASCII or an address, an IPv6 one without brackets.
@@ -204,7 +219,7 @@ fn host_name(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use notify_core::{AccountId, AccountName, Email, Kind, NotificationKind, Problems};
+    use notify_core::{AccountId, AccountName, Email, Kind, NotificationKind, Problems, schema};
     use serde_json::{Value, json};
 
     use super::*;
@@ -216,6 +231,71 @@ mod tests {
             name: AccountName::default_name(),
         };
         crate::DESCRIPTOR.load_account(id, section).unwrap_err()
+    }
+
+    #[test]
+    fn the_schema_agrees_with_the_reader_wherever_it_can() {
+        let mut generator = schema::generator();
+        let section = crate::DESCRIPTOR.account_schema(&mut generator);
+        let whole = schema::whole(generator, section);
+        let validator = jsonschema::validator_for(&whole).unwrap();
+        let smtp = "smtps://smtp.example.com";
+        let from = "Ops <ops@example.com>";
+        let table = [
+            (json!({"smtp": smtp, "from": from}), true),
+            (
+                json!({"smtp": "smtp://bücher.example:25", "from": "a@b.c"}),
+                true,
+            ),
+            (
+                json!({"smtp": "smtp+plaintext://[::1]:2525", "from": "\"Ops, Team\" <a@b.c>"}),
+                true,
+            ),
+            (
+                json!({"smtp": smtp, "from": " Ops<a@b.c> ", "timeout": "2m 30s"}),
+                true,
+            ),
+            (
+                json!({"smtp": smtp, "from": from, "username": "u", "password": {"env": "P"}}),
+                true,
+            ),
+            (json!({}), false),
+            (json!({"smtp": smtp}), false),
+            (json!({"smtp": "smtp.example.com", "from": from}), false),
+            (
+                json!({"smtp": "smpt://smtp.example.com", "from": from}),
+                false,
+            ),
+            (
+                json!({"smtp": "smtps://jane:hunter2@smtp.example.com", "from": from}),
+                false,
+            ),
+            (json!({"smtp": "smtps://host/path", "from": from}), false),
+            (json!({"smtp": smtp, "from": "ops"}), false),
+            (
+                json!({"smtp": smtp, "from": "Ops\n <ops@example.com>"}),
+                false,
+            ),
+            (json!({"smtp": smtp, "from": from, "username": "u"}), false),
+            (
+                json!({"smtp": smtp, "from": from, "username": "u", "password": "hunter2"}),
+                false,
+            ),
+            (
+                json!({"smtp": smtp, "from": from, "timeout": "soon"}),
+                false,
+            ),
+            (json!({"smtp": smtp, "from": from, "port": 25}), false),
+        ];
+        for (section, taken) in table {
+            let id = "email.default".parse().unwrap();
+            assert_eq!(
+                crate::DESCRIPTOR.load_account(id, &section).is_ok(),
+                taken,
+                "{section}"
+            );
+            assert_eq!(validator.is_valid(&section), taken, "{section}");
+        }
     }
 
     #[test]

@@ -6,14 +6,17 @@ use std::fmt;
 use std::str::FromStr;
 
 use notify_core::Malformed;
+use notify_core::schema::pattern;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Position, Url, form_urlencoded};
 
 /// The address that a vendor's methods are joined to.
 ///
 /// `https`, or `http` to this machine; no credentials, no query, no fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String", extend("pattern" = pattern::base_url()))]
 pub struct BaseUrl(Url);
 
 impl BaseUrl {

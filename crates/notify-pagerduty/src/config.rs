@@ -3,19 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use notify_core::schema::pattern;
 use notify_core::time::Span;
 use notify_core::{Code, Malformed, PagerDutyService, Path, Problem, Problems, SecretRef};
 use notify_http::BaseUrl;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::account::PagerDutyAccount;
 
 /// An account as it stands in the file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PagerDutyAccount")]
 #[non_exhaustive]
 pub struct Config {
     /// The services by name, each with its routing key.
+    #[schemars(extend(
+        "minProperties" = 1,
+        "propertyNames" = {"allOf": [
+            {"pattern": pattern::service()},
+            {"pattern": "^[^ ](?:.*[^ ])?$"},
+        ]}
+    ))]
     pub services: BTreeMap<String, SecretRef>,
     /// Where the PagerDuty account lives.
     #[serde(default)]
@@ -28,8 +38,9 @@ pub struct Config {
 }
 
 /// A service region; the two know nothing of each other's keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "PagerDutyRegion")]
 #[non_exhaustive]
 pub enum Region {
     /// The United States.
@@ -108,7 +119,7 @@ fn check_name(name: &str) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use notify_core::Code;
+    use notify_core::{Code, schema};
     use serde_json::{Value, json};
 
     use crate::DESCRIPTOR;
@@ -128,6 +139,22 @@ mod tests {
             .collect();
         assert_eq!(seen, expected, "{section}: {problems}");
         assert!(!problems.to_string().contains("hunter2"), "{problems}");
+        // No schema knows how long a duration is, or where an address leads.
+        let unseen = ["timeout", "base_url"];
+        let seen = seen
+            .iter()
+            .any(|(path, _)| !unseen.contains(&path.as_str()));
+        let by_schema = validator().is_valid(section);
+        assert!(
+            by_schema == expected.is_empty() || (by_schema && !seen),
+            "{section}"
+        );
+    }
+
+    fn validator() -> jsonschema::Validator {
+        let mut generator = schema::generator();
+        let section = DESCRIPTOR.account_schema(&mut generator);
+        jsonschema::validator_for(&schema::whole(generator, section)).unwrap()
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use notify_core::time::Span;
 use notify_core::{AccountId, Code, Path, Problem, Problems, SecretRef};
 use notify_http::BaseUrl;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::account::{SlackAccount, Way};
@@ -13,8 +14,15 @@ use crate::account::{SlackAccount, Way};
 const BASE_URL: &str = "https://slack.com/api/";
 
 /// An account as it stands in the file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "SlackAccount",
+    extend("oneOf" = [
+        {"required": ["token"]},
+        {"required": ["webhook_url"], "not": {"required": ["base_url"]}},
+    ])
+)]
 #[non_exhaustive]
 pub struct Config {
     /// The bot token.
@@ -85,7 +93,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use notify_core::Code;
+    use notify_core::{Code, schema};
     use serde_json::{Value, json};
 
     use crate::DESCRIPTOR;
@@ -105,6 +113,22 @@ mod tests {
             .collect();
         assert_eq!(seen, expected, "{section}: {problems}");
         assert!(!problems.to_string().contains("hunter2"), "{problems}");
+        // No schema knows how long a duration is, or where an address leads.
+        let unseen = ["timeout", "base_url"];
+        let seen = seen
+            .iter()
+            .any(|(path, _)| !unseen.contains(&path.as_str()));
+        let by_schema = validator().is_valid(section);
+        assert!(
+            by_schema == expected.is_empty() || (by_schema && !seen),
+            "{section}"
+        );
+    }
+
+    fn validator() -> jsonschema::Validator {
+        let mut generator = schema::generator();
+        let section = DESCRIPTOR.account_schema(&mut generator);
+        jsonschema::validator_for(&schema::whole(generator, section)).unwrap()
     }
 
     #[test]

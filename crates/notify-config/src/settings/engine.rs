@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use notify_core::problem::nearest;
+use notify_core::schema::{Schema, SchemaGenerator};
 use notify_core::time::{Span, words};
 use notify_core::{Code, Path, Problem, Problems};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +16,8 @@ use super::unknown_key;
 /// How the engine works, where the file says so; `None` leaves it to the engine.
 ///
 /// It is plain data: this crate does not know the engine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(description = "How the engine works.")]
 pub struct EngineSettings {
     /// How many deliveries of each account are on the wire at once: 1 to 1000.
     pub in_flight: Option<usize>,
@@ -24,14 +27,19 @@ pub struct EngineSettings {
     /// itself.
     pub collapse_after: Option<usize>,
     /// The wait after the first attempt that failed: 100 ms to 1 h.
+    #[schemars(with = "Option<Span>")]
     pub first_wait: Option<Duration>,
     /// The longest wait between attempts: 1 s to 24 h, and no less than `first_wait`.
+    #[schemars(with = "Option<Span>")]
     pub longest_wait: Option<Duration>,
     /// The age at which a delivery is given up: 1 min to 30 days.
+    #[schemars(with = "Option<Span>")]
     pub max_age: Option<Duration>,
     /// The wait after a throttled attempt where the vendor names none: 1 s to 1 h.
+    #[schemars(with = "Option<Span>")]
     pub throttled_wait: Option<Duration>,
     /// The longest that a vendor's `Retry-After` is obeyed: 1 s to 24 h.
+    #[schemars(with = "Option<Span>")]
     pub longest_retry_after: Option<Duration>,
 }
 
@@ -105,6 +113,23 @@ impl Serialize for EngineSettings {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.values().serialize(serializer)
     }
+}
+
+/// Describes the section; the bounds of numbers are those of the table.
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = EngineSettings::json_schema(generator);
+    schema.remove("title");
+    schema.insert("additionalProperties".to_owned(), json!(false));
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, value) in properties.into_iter().flatten() {
+        let key = KEYS.into_iter().find(|(key, _)| key == name);
+        if let (Some((_, Key::Count(range, _))), Value::Object(value)) = (key, value) {
+            value.insert("minimum".to_owned(), json!(range.start()));
+            value.insert("maximum".to_owned(), json!(range.end()));
+            value.remove("format");
+        }
+    }
+    schema
 }
 
 pub(super) fn load(table: &Value) -> Result<EngineSettings, Problems> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use notify_core::{Code, Path, Problem, Problems};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::unknown_key;
 
@@ -34,6 +34,24 @@ impl fmt::Display for Outbox {
             Self::Memory => f.write_str("memory:"),
         }
     }
+}
+
+/// Describes the section.
+pub(crate) fn schema() -> Value {
+    json!({
+        "description": "What keeps the ledger.",
+        "type": "object",
+        "properties": {
+            "url": {
+                "description": "Where it is: `sqlite:PATH`, relative to the folder of this file, or `memory:`.",
+                "type": "string",
+                "pattern": r"^(?:memory:|sqlite:(?!//|:|file:)[^\x00]+)$",
+                "default": Outbox::default().to_string(),
+                "examples": ["sqlite:/var/lib/notify/notify.db", "memory:"],
+            },
+        },
+        "additionalProperties": false,
+    })
 }
 
 pub(super) fn load(table: &Value) -> Result<Outbox, Problems> {

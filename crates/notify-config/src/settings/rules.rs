@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::templates::{Said, Templates};
 
 /// How many rules there can be: each is asked about each event.
-const MOST: usize = 1_000;
+pub(crate) const MOST: usize = 1_000;
 
 /// The texts of templates that stand in rules, each with its place.
 type Sources = Vec<(Path, String)>;

@@ -5,6 +5,7 @@
 mod bad_input;
 mod json;
 mod providers;
+mod schemas;
 mod toml;
 mod watch;
 mod yaml;

@@ -12,6 +12,7 @@ use notify_core::{
     Problems, Provider, ProviderDescriptor, Recipient, Registry, SecretRef, Secrets, Target,
     Transport,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 struct Mail;
@@ -26,7 +27,7 @@ impl Provider for Mail {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MailConfig {
     smtp: String,
@@ -68,16 +69,19 @@ impl NotificationKind for Ntfy {
     type Recipient = Topic;
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NtfyOptions {
+    /// How urgent it is.
     #[serde(default)]
     priority: Option<u8>,
 }
 
 impl NotificationOptions for NtfyOptions {}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A topic: a text without spaces.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(extend("pattern" = r"^(?!https://)\S+$"))]
 struct Topic(String);
 
 impl FromStr for Topic {
@@ -111,7 +115,7 @@ impl Provider for Ntfy {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NtfyConfig {
     token: SecretRef,

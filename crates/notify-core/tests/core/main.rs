@@ -7,4 +7,5 @@ mod events;
 mod flyte;
 mod providers;
 mod registry;
+mod schemas;
 mod specs;

@@ -10,6 +10,7 @@ use notify_core::{
     Problems, Provider, ProviderDescriptor, Recipient, Registry, SecretError, SecretRef,
     SecretSource, Secrets, Slack, Target, Transport, Workflow,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A provider of any kind.
@@ -25,7 +26,7 @@ impl<K: NotificationKind> Provider for Idle<K> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct IdleConfig {
     /// The one recipient that it cannot reach.

@@ -4,6 +4,7 @@ use notify_core::{
     Code, Email, NotificationKind, NotificationOptions, Path, Registry, RegistryError, Slack,
     SlackRecipient,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::providers::{of, registry};
@@ -41,7 +42,7 @@ fn a_kind_whose_name_is_a_key_of_every_notification_is_refused() {
         type Options = Nothing;
         type Recipient = SlackRecipient;
     }
-    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
     struct Nothing {}
     impl NotificationOptions for Nothing {}
 

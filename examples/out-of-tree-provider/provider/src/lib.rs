@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use workflow_notify::core::schema::JsonSchema;
 use workflow_notify::core::{
     Account, AccountId, Capabilities, Cause, Delivery, DeliveryContext, Malformed, Message,
     Notification, NotificationKind, NotificationOptions, Outcome, Payload, Prepared, Problem,
@@ -35,18 +36,24 @@ impl NotificationKind for Ntfy {
 }
 
 /// What a notification of this kind can say beside phases and recipients.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "workflow_notify::core::schemars")]
 pub struct NtfyOptions {
     /// How urgent it is, from 1 to 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 5))]
     pub priority: Option<u8>,
 }
 
 impl NotificationOptions for NtfyOptions {}
 
 /// A topic: letters, digits, `-` and `_`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(
+    crate = "workflow_notify::core::schemars",
+    extend("pattern" = "^[A-Za-z0-9_-]+$", "examples" = ["my-topic"])
+)]
 pub struct Topic(String);
 
 impl FromStr for Topic {
@@ -68,8 +75,9 @@ impl fmt::Display for Topic {
 }
 
 /// The section `[accounts.ntfy.NAME]`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "workflow_notify::core::schemars")]
 pub struct NtfyConfig {
     /// Where the token is.
     pub token: SecretRef,
