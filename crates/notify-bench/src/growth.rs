@@ -56,7 +56,7 @@ async fn each(sink: &Sink, ledger: Ledger, pending: usize, events: usize) -> Res
         templated: false,
         workflows: 16,
     };
-    let engine = setup.engine().await?;
+    let engine = setup.engine()?;
     work::accept(&engine, work::closed_events(pending)?, 256).await?;
     let begun = Instant::now();
     loop {

@@ -81,7 +81,7 @@ pub(crate) async fn child(args: MemoryOfArgs) -> Result<bool> {
         templated: false,
         workflows: 16,
     };
-    let engine = setup.engine().await?;
+    let engine = setup.engine()?;
     // In pieces, so that the events that are still to be handed in weigh nothing.
     let piece = 1_000;
     for from in (0..args.events).step_by(piece) {

@@ -244,7 +244,7 @@ impl Bench {
     async fn ours(&self, setup: &Setup, count: usize, callers: usize) -> Result<Took> {
         let mut events = work::events(0..count + 2 * setup.in_flight, setup.workflows)?;
         let warm_up = events.split_off(count);
-        let engine = setup.engine().await?;
+        let engine = setup.engine()?;
         self.sink.expect(warm_up.len());
         work::accept(&engine, warm_up, callers).await?;
         self.sink.reached().await?;
@@ -309,7 +309,7 @@ impl Bench {
     async fn ours_singly(&self, round: usize) -> Result<Vec<f64>> {
         let file = self.file("singly", round);
         let setup = self.setup(Ledger::Sqlite(file.clone()), 64, false);
-        let engine = setup.engine().await?;
+        let engine = setup.engine()?;
         self.sink.expect(SINGLES);
         let mut begun = Vec::new();
         for (event, at) in work::events(0..SINGLES, self.workflows)?

@@ -56,7 +56,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Starts an engine with an account that no vendor's rate holds back.
-    pub(crate) async fn engine(&self) -> Result<Engine> {
+    pub(crate) fn engine(&self) -> Result<Engine> {
         let registry = Registry::of([notify_slack::DESCRIPTOR])?;
         let id: AccountId = "slack.bench".parse()?;
         let section = json!({"webhook_url": {"env": "WEBHOOK"}});
@@ -88,7 +88,7 @@ impl Setup {
                 builder.outbox(SqliteOutbox::open(path, Arc::new(SystemClock))?)
             }
         };
-        Ok(builder.start().await?)
+        Ok(builder.start()?)
     }
 }
 

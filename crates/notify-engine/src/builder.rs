@@ -1,6 +1,6 @@
 //! From what an embedder has to a running engine.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, RwLock, mpsc};
 use std::thread;
 
@@ -74,19 +74,20 @@ impl Builder {
         self
     }
 
-    /// Starts the engine on the present tokio runtime.
+    /// Starts the engine on the present tokio runtime; the outbox is first touched in its background.
     ///
     /// Accounts that were paused get another chance: whoever starts an engine has mostly mended
     /// what was wrong.
     ///
     /// # Errors
     ///
-    /// When configuration or outbox are missing, a template is wrong, or the outbox fails.
+    /// When configuration or outbox are missing, or a template is wrong. An outbox that fails is tried
+    /// again, and is what [`drain`](Engine::drain) and [`settled`](Engine::settled) tell of.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime; [`spawn`](Self::spawn) needs none.
-    pub async fn start(self) -> Result<Engine, EngineError> {
+    pub fn start(self) -> Result<Engine, EngineError> {
         let config = self.config.ok_or(EngineError::Missing("a configuration"))?;
         let outbox = self.outbox.ok_or(EngineError::Missing("an outbox"))?;
         let snapshot = Snapshot::new(config).map_err(EngineError::Template)?;
@@ -105,10 +106,10 @@ impl Builder {
             phase: watch::Sender::new(Phase::Running),
             in_flight: watch::Sender::new(0),
             turns: watch::Sender::new(0),
+            fresh: AtomicBool::new(true),
             held_back: AtomicUsize::new(0),
             trouble: Mutex::new(None),
         });
-        shared.resume(&shared.snapshot()).await?;
         let mut pump = JoinSet::new();
         pump.spawn(pump::run(Arc::clone(&shared)));
         Ok(Engine {
@@ -133,7 +134,7 @@ impl Builder {
         let (started, start) = mpsc::sync_channel(1);
         let work = move || {
             runtime.block_on(async move {
-                let engine = self.start().await;
+                let engine = self.start();
                 // The phase tells of the end without keeping the engine alive.
                 let phase = engine
                     .as_ref()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ impl Left {
 }
 
 /// How often in a row the outbox may fail before waiting for it is given up.
-const PATIENCE_WITH_OUTBOX: u32 = 3;
+pub(crate) const PATIENCE_WITH_OUTBOX: u32 = 3;
 
 /// What the stages share.
 #[derive(Debug)]
@@ -103,6 +103,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) settings: Settings,
+    /// The configuration is new: what waited for one gets another chance.
+    pub(crate) fresh: AtomicBool,
     /// There may be something to do.
     pub(crate) wake: Notify,
     /// How far the engine is on its way out.
@@ -247,10 +249,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When a template is wrong or the outbox fails; the old configuration stays in force.
-    pub async fn reload(&self, config: Config) -> Result<(), EngineError> {
+    /// When a template is wrong; the old configuration stays in force.
+    pub fn reload(&self, config: Config) -> Result<(), EngineError> {
         let snapshot = Snapshot::new(config).map_err(EngineError::Template)?;
-        self.shared.resume(&snapshot).await?;
         let mut current = self
             .shared
             .snapshot
@@ -258,6 +259,7 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner);
         *current = Arc::new(snapshot);
         drop(current);
+        self.shared.fresh.store(true, Ordering::Relaxed);
         self.shared.wake.notify_one();
         Ok(())
     }
@@ -338,12 +340,14 @@ impl Engine {
 }
 
 impl Shared {
-    /// Gives the accounts of a snapshot, and events that nobody could plan, another chance.
+    /// Gives the accounts of a new configuration another chance, and so the events that nobody could
+    /// plan and that it may know.
     pub(crate) async fn resume(&self, snapshot: &Snapshot) -> Result<(), OutboxError> {
         let resumed = self.outbox.resume(snapshot.connections.ids()).await?;
         if resumed > 0 {
             tracing::info!(deliveries = resumed, "Held deliveries are tried again.");
         }
+        self.outbox.revive(snapshot.declared.workflows()).await?;
         Ok(())
     }
 
@@ -421,11 +425,11 @@ impl Shared {
     async fn turn(&self, turns: &mut watch::Receiver<u64>) -> Result<(), EngineError> {
         let mut phase = self.phase.subscribe();
         // CANCEL-SAFE: both only wait for a sign.
-        tokio::select! {
+        let stopped = tokio::select! {
             biased;
-            _ = turns.changed() => {}
-            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => return Err(EngineError::Stopped),
-        }
+            _ = turns.changed() => false,
+            _ = phase.wait_for(|phase| *phase == Phase::Stopped) => true,
+        };
         match self
             .trouble
             .lock()
@@ -435,6 +439,7 @@ impl Shared {
             Some((times, why)) if *times >= PATIENCE_WITH_OUTBOX => {
                 Err(EngineError::OutboxKeepsFailing(why.clone()))
             }
+            _ if stopped => Err(EngineError::Stopped),
             _ => Ok(()),
         }
     }

@@ -54,6 +54,12 @@ impl Declared {
         &self.config
     }
 
+    /// Names the workflows whose events can be planned; `None` where a rule may match any.
+    pub(crate) fn workflows(&self) -> Option<Vec<WorkflowName>> {
+        let declared = || self.workflows.keys().cloned().collect();
+        self.config.rules().is_empty().then(declared)
+    }
+
     /// Gives the notifications for an event: its own or else those of its workflow, and those of
     /// the rules that it matches.
     fn of<'a>(
@@ -111,6 +117,7 @@ pub fn plan(
         event,
         config: &declared.config,
         past,
+        overtaken: context.history.succeeded_after(end),
         deliveries: closes(end, &declared.config, context),
     };
     for (spec, notification) in declared.of(event)? {
@@ -129,11 +136,6 @@ fn closes(end: &End, config: &Config, context: &PlanContext) -> Vec<NewDelivery>
         return Vec::new();
     }
     let id = EventId::from_uuid(end.event);
-    let closable = |conversation: &&Conversation| {
-        let account = config.accounts().get(&conversation.account);
-        account.is_some_and(|account| account.capabilities().closes)
-            && conversation.opened < (end.at, id)
-    };
     let close = |conversation: &Conversation| NewDelivery {
         id: delivery_id(id, &conversation.spec.digest, &conversation.recipient),
         spec: Arc::clone(&conversation.spec),
@@ -143,12 +145,22 @@ fn closes(end: &End, config: &Config, context: &PlanContext) -> Vec<NewDelivery>
         recipient: conversation.recipient.clone(),
         action: Action::Close,
         conversation: Some(conversation.key.clone()),
-        state: NewState::Pending,
+        state: match config.accounts().get(&conversation.account) {
+            Some(account) if account.capabilities().closes => NewState::Pending,
+            Some(_) => NewState::Skipped(format!(
+                "account `{}` closes nothing any more",
+                conversation.account
+            )),
+            None => NewState::Skipped(format!(
+                "no account `{}` is in use here",
+                conversation.account
+            )),
+        },
     };
     context
         .conversations
         .iter()
-        .filter(closable)
+        .filter(|conversation| conversation.opened < (end.at, id))
         .map(close)
         .collect()
 }
@@ -158,6 +170,8 @@ struct Planner<'a> {
     event: &'a WorkflowEnded,
     config: &'a Config,
     past: Past,
+    /// Whether a later end of the workflow is known that succeeded.
+    overtaken: bool,
     deliveries: Vec<NewDelivery>,
 }
 
@@ -229,10 +243,14 @@ impl Planner<'_> {
         // A success opens nothing; where something is open, its close is planned already.
         if delivery.action == Action::Open && self.event.phase.is_success() {
             delivery.action = Action::Close;
-            delivery.state = match delivery.state {
-                NewState::Pending => NewState::Skipped("nothing open".to_owned()),
-                skipped @ NewState::Skipped(_) => skipped,
-            };
+            if delivery.state == NewState::Pending {
+                delivery.state = NewState::Skipped("nothing open".to_owned());
+            }
+        }
+        // Nobody would close what a success that is known already would have closed.
+        let opens = delivery.action == Action::Open && delivery.state == NewState::Pending;
+        if opens && self.overtaken {
+            delivery.state = NewState::Superseded("a later end succeeded already".to_owned());
         }
         delivery
     }

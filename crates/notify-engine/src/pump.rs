@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::engine::{Phase, Shared};
+use crate::engine::{PATIENCE_WITH_OUTBOX, Phase, Shared};
 use crate::snapshot::Snapshot;
 use crate::{claim, deliver, record, settle};
 
@@ -38,6 +38,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
             _ => Ok(false),
         };
         let wait = note(&shared, &moved);
+        if moved.is_err_and(|err| err.is_final()) {
+            // Nothing more can come of it; whoever waits is told why.
+            shared.phase.send_replace(Phase::Stopped);
+            break;
+        }
         // In this order: whoever sees the turn sees what it put in flight, and what went wrong.
         shared.in_flight.send_replace(attempts.len());
         shared.turns.send_modify(|turns| *turns += 1);
@@ -75,7 +80,12 @@ fn note(shared: &Shared, moved: &Result<bool, OutboxError>) -> Option<Duration> 
         Err(err) => {
             let why = chain(err);
             tracing::error!(error = %why, "The outbox failed.");
-            let times = trouble.as_ref().map_or(0, |(times, _)| *times) + 1;
+            let before = trouble.as_ref().map_or(0, |(times, _)| *times);
+            let times = if err.is_final() {
+                PATIENCE_WITH_OUTBOX
+            } else {
+                before + 1
+            };
             *trouble = Some((times, why));
             Some(AFTER_FAILURE)
         }
@@ -88,7 +98,13 @@ async fn turn(
     attempts: &mut JoinSet<()>,
     left: &mut usize,
 ) -> Result<bool, OutboxError> {
+    // Before the snapshot is taken: one that comes meanwhile is fresh again.
+    let fresh = shared.fresh.swap(false, Ordering::Relaxed);
     let snapshot = shared.snapshot();
+    if fresh && let Err(err) = shared.resume(&snapshot).await {
+        shared.fresh.store(true, Ordering::Relaxed);
+        return Err(err);
+    }
     let mut planning = pin!(record::record(shared, &snapshot, *left));
     let mut moved = 0;
     let planned = loop {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use notify_outbox::{
-    End, EventState, OutboxError, Plan, Recorded, StoredEvent, WorkflowKey, WorkflowPlan,
+    Aside, End, EventState, OutboxError, Plan, Recorded, WorkflowKey, WorkflowPlan,
 };
 
 use crate::engine::Shared;
@@ -35,6 +35,7 @@ pub(crate) async fn record(
 ) -> Result<Planned, OutboxError> {
     let waiting = shared.outbox.waiting(left_before + MOST).await?;
     let mut planned = Planned::default();
+    let mut aside = Vec::new();
     let mut contexts = waiting.contexts;
     let mut plans: BTreeMap<WorkflowKey, Vec<Plan>> = BTreeMap::new();
     for (stored, waited) in waiting.events {
@@ -42,8 +43,11 @@ pub(crate) async fn record(
             Ok(event) => event,
             Err(problems) => {
                 tracing::error!(event = %stored.id, %problems, "The event cannot be read.");
-                set_aside(shared, &stored, EventState::Malformed, problems.to_string()).await?;
-                planned.moved += 1;
+                aside.push(Aside {
+                    event: stored.id,
+                    state: EventState::Malformed,
+                    reason: problems.to_string(),
+                });
                 continue;
             }
         };
@@ -55,12 +59,21 @@ pub(crate) async fn record(
                 plans.entry(stored.workflow).or_default().push(plan);
             }
             Err(why) if waited >= UNMATCHED_AFTER => {
-                tracing::warn!(event = %stored.id, %why, "Nobody knows what to do with the event.");
-                set_aside(shared, &stored, EventState::Unmatched, why.to_string()).await?;
-                planned.moved += 1;
+                tracing::debug!(event = %stored.id, %why, "Nobody knows what to do with the event.");
+                aside.push(Aside {
+                    event: stored.id,
+                    state: EventState::Unmatched,
+                    reason: why.to_string(),
+                });
             }
             Err(_) => planned.left += 1,
         }
+    }
+    if let Some(first) = aside.first() {
+        let (events, why) = (aside.len(), &first.reason);
+        tracing::warn!(events, %why, "Nobody knows what to do with some events.");
+        planned.moved += aside.len();
+        shared.outbox.set_aside(aside).await?;
     }
     if plans.is_empty() {
         return Ok(planned);
@@ -88,13 +101,4 @@ pub(crate) async fn record(
         );
     }
     Ok(planned)
-}
-
-async fn set_aside(
-    shared: &Shared,
-    stored: &StoredEvent,
-    state: EventState,
-    why: String,
-) -> Result<(), OutboxError> {
-    shared.outbox.set_aside(stored.id, state, why).await
 }

@@ -37,7 +37,7 @@ CREATE INDEX notify_delivery_summary ON notify_delivery (summary, ended_at, even
     WHERE summary IS NOT NULL;
 DROP INDEX notify_delivery_open;
 -- Not "state IN (…)": a list in the condition of an index costs a table of its own at every change.
-CREATE INDEX notify_delivery_open ON notify_delivery (account, state) WHERE settled_at IS NULL;
+CREATE INDEX notify_delivery_open ON notify_delivery (account, state, created_at) WHERE settled_at IS NULL;
 DROP INDEX notify_delivery_conversation;
 CREATE INDEX notify_delivery_conversation ON notify_delivery (conversation, ended_at, event_id, seq)
     WHERE settled_at IS NULL;

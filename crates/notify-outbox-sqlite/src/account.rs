@@ -4,7 +4,7 @@ use notify_core::AccountId;
 use notify_outbox::OutboxError;
 use notify_outbox::settle::Release;
 
-use crate::lane::{self, Touched};
+use crate::lane;
 use crate::ledger::Ledger;
 use crate::summary;
 
@@ -57,12 +57,6 @@ pub(crate) fn hold_if_paused(
 
 /// Lets accounts work again and gives how many deliveries that set free.
 pub(crate) fn resume(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<u64, OutboxError> {
-    ledger.change(
-        "look at unmatched events anew",
-        "UPDATE notify_event SET state = 'accepted', reason = NULL
-         WHERE state = 'unmatched' AND state IN ('unmatched', 'malformed')",
-        [],
-    )?;
     let mut freed = 0;
     for account in accounts {
         freed += set_free(ledger, &account.to_string())?;
@@ -78,21 +72,25 @@ fn set_free(ledger: &Ledger<'_>, account: &str) -> Result<u64, OutboxError> {
         let open = "DELETE FROM notify_gate WHERE account = ?1";
         ledger.change(doing, open, [account])?;
     }
-    let lanes = ledger.list(
+    let lanes: Vec<i64> = ledger.list(
+        doing,
+        "SELECT DISTINCT lane FROM notify_delivery
+         WHERE account = ?1 AND state = 'held' AND settled_at IS NULL
+           AND release IS NOT 'replay'",
+        [account],
+        |columns| columns.at(0),
+    )?;
+    let freed = ledger.change(
         doing,
         "UPDATE notify_delivery SET state = 'pending', release = NULL, not_before = ?2
          WHERE account = ?1 AND state = 'held' AND settled_at IS NULL
-           AND release IS NOT 'replay'
-         RETURNING lane",
+           AND release IS NOT 'replay'",
         (account, ledger.now.as_micros()),
-        |columns| columns.at(0),
     )?;
-    let freed = u64::try_from(lanes.len()).unwrap_or(u64::MAX);
-    let lanes: Touched = lanes.into_iter().collect();
     for lane in &lanes {
         let open = "UPDATE notify_lane SET gate_at = 0, silent = 0, full = NULL WHERE seq = ?1";
         ledger.change(doing, open, [lane])?;
     }
     lane::refresh(ledger, lanes)?;
-    Ok(freed)
+    Ok(u64::try_from(freed).unwrap_or(u64::MAX))
 }

@@ -6,13 +6,13 @@ use notify_core::Timestamp;
 use notify_outbox::settle::SILENT_ATTEMPTS;
 use notify_outbox::{Claim, Leased, OutboxError, Serve};
 
-use crate::lease::{self, Bundle, Terms};
+use crate::lease::{self, Bundle, Effort, Terms};
 use crate::ledger::{Ledger, limit};
-use crate::{lane, lost, summary};
+use crate::{lane, lost, summary, unserved};
 
 /// Answers with nothing where there is nothing to lease and nothing to take back.
 pub(crate) fn look(ledger: &Ledger<'_>, claim: &Claim) -> Result<Option<Vec<Leased>>, OutboxError> {
-    if lost::is_any(ledger)? {
+    if lost::is_any(ledger)? || unserved::is_any(ledger, claim)? {
         return Ok(None);
     }
     for serve in claim.serve.iter().filter(|serve| serve.room > 0) {
@@ -28,7 +28,9 @@ pub(crate) fn look(ledger: &Ledger<'_>, claim: &Claim) -> Result<Option<Vec<Leas
 pub(crate) fn claim(ledger: &Ledger<'_>, claim: &Claim) -> Result<Vec<Leased>, OutboxError> {
     lost::take_back(ledger)?;
     let mut leased = Vec::new();
+    unserved::expire(ledger, claim)?;
     let mut bundle = Bundle::default();
+    let mut effort = Effort::new();
     for serve in &claim.serve {
         let mut counter = Counter {
             serve,
@@ -37,6 +39,7 @@ pub(crate) fn claim(ledger: &Ledger<'_>, claim: &Claim) -> Result<Vec<Leased>, O
             max_age: claim.max_age,
             room: serve.room,
             bundle: &mut bundle,
+            effort: &mut effort,
             leased: &mut leased,
         };
         counter.serve(ledger)?;
@@ -71,8 +74,9 @@ fn due_lanes(
         |columns| {
             Ok(DueLane {
                 seq: columns.at(0)?,
-                next_at: Timestamp::from_micros(columns.at(1)?),
-                silent: columns.at(2)?,
+                // What does not read is written anew by this claim, or by the next answer.
+                next_at: Timestamp::from_micros(columns.at(1).unwrap_or_default()),
+                silent: columns.at(2).unwrap_or_default(),
             })
         },
     )
@@ -86,18 +90,19 @@ struct Counter<'a> {
     max_age: Duration,
     room: usize,
     bundle: &'a mut Bundle,
+    effort: &'a mut Effort,
     leased: &'a mut Vec<Leased>,
 }
 
 impl Counter<'_> {
     fn serve(&mut self, ledger: &Ledger<'_>) -> Result<(), OutboxError> {
-        while self.room > 0 {
+        while self.room > 0 && !self.effort.is_over() {
             let lanes = due_lanes(ledger, &self.account, self.most_per_lane, self.room)?;
             if lanes.is_empty() {
                 break;
             }
             for lane in lanes {
-                if self.room > 0 {
+                if self.room > 0 && !self.effort.is_over() {
                     self.take(ledger, &lane)?;
                 }
             }
@@ -123,15 +128,21 @@ impl Counter<'_> {
         if room == 0 {
             return lane::claimed(ledger, lane.seq, lane.next_at, full(on_the_wire));
         }
-        if let Some(most) = self.serve.collapse_after {
-            summary::form(ledger, lane.seq, most, self.max_age)?;
-        }
-        let terms = Terms {
+        let mut grouped = 0;
+        let mut terms = Terms {
             until: ledger.now.after(self.serve.lease),
             max_age: self.max_age,
+            before: None,
         };
+        if let Some(most) = self.serve.collapse_after {
+            let formed = summary::form(ledger, lane.seq, most, self.max_age)?;
+            terms.before = formed.goes_on;
+            grouped = formed.grouped;
+        }
         let before = self.leased.len();
-        lease::lease(ledger, lane.seq, terms, room, self.bundle, self.leased)?;
+        let hands = (&mut *self.bundle, &mut *self.effort);
+        lease::lease(ledger, lane.seq, terms, room, hands, self.leased)?;
+        self.effort.spend(grouped);
         let taken = self.leased.len() - before;
         let sent = u32::try_from(taken).unwrap_or(u32::MAX);
         let next_at = match self.serve.rate {

@@ -10,6 +10,7 @@ use notify_outbox::OutboxError;
 use rusqlite::named_params;
 
 use crate::ledger::Ledger;
+use crate::waiting::readable;
 
 /// Clocks that differ by less are the same clock.
 const TOLERANCE: Duration = Duration::from_secs(1);
@@ -45,15 +46,23 @@ impl Seen {
     pub(crate) fn read(ledger: &Ledger<'_>) -> Result<Self, OutboxError> {
         let sql = "SELECT seen_at, turns, stamped_at FROM notify_clock";
         let seen = ledger.one("read the clock", sql, [], |columns| {
-            let at = columns.instant("seen_at")?;
-            Ok(Self {
-                at,
-                written: at,
-                turns: columns.get("turns")?,
-                stamped: columns.instant("stamped_at")?,
-            })
+            let read = || {
+                let at = columns.instant("seen_at")?;
+                Ok(Self {
+                    at,
+                    written: at,
+                    turns: columns.get("turns")?,
+                    stamped: columns.instant("stamped_at")?,
+                })
+            };
+            readable(read())
         })?;
-        let seen = seen.unwrap_or_else(Self::nothing);
+        // A row that does not read, or is not there, is written anew with what is seen now.
+        let seen = seen.and_then(Result::ok).unwrap_or_else(|| Self {
+            at: ledger.now,
+            turns: 0,
+            ..Self::nothing()
+        });
         ledger.stamped.set(seen.stamped);
         Ok(seen)
     }
@@ -102,8 +111,12 @@ impl Seen {
             return Ok(self.written);
         }
         let written = self.written.max(ledger.now);
-        let sql = "UPDATE notify_clock SET seen_at = ?1, stamped_at = ?2";
-        let values = [written.as_micros(), stamped.as_micros()];
+        let sql =
+            "INSERT INTO notify_clock (one, seen_at, turns, stamped_at) VALUES (1, ?1, ?2, ?3)
+                   ON CONFLICT (one) DO UPDATE
+                   SET seen_at = excluded.seen_at, turns = excluded.turns,
+                       stamped_at = excluded.stamped_at";
+        let values = [written.as_micros(), self.turns, stamped.as_micros()];
         ledger.change("note the time", sql, values)?;
         Ok(written)
     }

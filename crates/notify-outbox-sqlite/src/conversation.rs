@@ -8,7 +8,9 @@ use rusqlite::named_params;
 
 use crate::lane::Touched;
 use crate::ledger::Ledger;
+use crate::row::Columns;
 use crate::spec;
+use crate::waiting::readable;
 
 /// The end time and the event's id: the order in a conversation.
 pub(crate) type Order<'a> = (Timestamp, &'a [u8; 16]);
@@ -263,27 +265,44 @@ pub(crate) fn advance(
     Ok(())
 }
 
+/// Lists the unsettled deliveries; one that does not read is held, and in nobody's way.
 fn unsettled(ledger: &Ledger<'_>, conversation: i64) -> Result<Vec<Member>, OutboxError> {
-    ledger.list(
-        "order a conversation",
+    let doing = "order a conversation";
+    let rows = ledger.list(
+        doing,
         "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked
          FROM notify_delivery
          WHERE conversation = ?1 AND settled_at IS NULL
          ORDER BY ended_at, event_id, seq",
         [conversation],
-        |columns| {
-            Ok(Member {
-                seq: columns.get("seq")?,
-                lane: columns.get("lane")?,
-                action: columns.action("action")?,
-                ended_at: columns.get("ended_at")?,
-                event_id: columns.get("event_id")?,
-                leased: columns.get("leased")?,
-                tries: columns.get("tries")?,
-                blocked: columns.get("blocked")?,
-            })
-        },
-    )
+        |columns| Ok((columns.at::<i64>(0)?, readable(member(columns))?)),
+    )?;
+    let mut members = Vec::with_capacity(rows.len());
+    for (seq, row) in rows {
+        match row {
+            Ok(member) => members.push(member),
+            Err(why) => {
+                let sql = "UPDATE notify_delivery
+                           SET state = 'held', release = 'account', reason = ?2
+                           WHERE seq = ?1 AND state = 'pending'";
+                ledger.change(doing, sql, (seq, why))?;
+            }
+        }
+    }
+    Ok(members)
+}
+
+fn member(columns: &Columns<'_>) -> Result<Member, OutboxError> {
+    Ok(Member {
+        seq: columns.get("seq")?,
+        lane: columns.get("lane")?,
+        action: columns.action("action")?,
+        ended_at: columns.get("ended_at")?,
+        event_id: columns.get("event_id")?,
+        leased: columns.get("leased")?,
+        tries: columns.get("tries")?,
+        blocked: columns.get("blocked")?,
+    })
 }
 
 fn settle(

@@ -67,7 +67,17 @@ pub(crate) fn move_in(ledger: &Ledger<'_>) -> Result<(), OutboxError> {
         if moved > LONGEST && moved > read {
             break;
         }
-        let sql = "SELECT seq, inserted_at, CASE WHEN ?2 THEN substr(event, 1, ?3) ELSE event END
+        // SQLite tells the names of what is too long to be read here.
+        let sql = "SELECT seq, inserted_at, CASE WHEN ?2 THEN substr(event, 1, ?3) ELSE event END,
+                          CASE WHEN ?2 AND json_valid(event) THEN json_object(
+                              'execution', json_object(
+                                  'project', substr(event ->> '$.execution.project', 1, 1024),
+                                  'domain', substr(event ->> '$.execution.domain', 1, 1024),
+                                  'name', substr(event ->> '$.execution.name', 1, 1024),
+                                  'attempt', substr(event ->> '$.execution.attempt', 1, 32) + 0),
+                              'workflow', substr(event ->> '$.workflow', 1, 1024),
+                              'phase', substr(event ->> '$.phase', 1, 32),
+                              'ended_at', substr(event ->> '$.ended_at', 1, 64)) END
                    FROM notify_inbox WHERE seq = ?1";
         let shortened = (seq, bytes > LONGEST, limit(KEPT));
         if let Some(letter) = ledger.one(doing, sql, shortened, Letter::read)? {
@@ -83,6 +93,8 @@ struct Letter {
     id_bytes: [u8; 10],
     inserted_at: Timestamp,
     text: Result<String, String>,
+    /// What it names, as JSON, where the text is cut.
+    names: Option<String>,
 }
 
 impl Letter {
@@ -110,6 +122,7 @@ impl Letter {
             id_bytes,
             inserted_at,
             text,
+            names: columns.at(3).unwrap_or_default(),
         })
     }
 
@@ -137,10 +150,8 @@ impl Letter {
                 Err(reason) => (text, reason),
             },
         };
-        let value = match text.len() {
-            0..=LONGEST => serde_json::from_str(&text).unwrap_or_default(),
-            _ => Value::Null,
-        };
+        let named = self.names.as_ref().unwrap_or(&text);
+        let value = serde_json::from_str(named).unwrap_or_default();
         let names = Names::guess(&value);
         intake::insert(
             ledger,

@@ -1,7 +1,7 @@
 //! Events in, one for each attempt of an execution.
 
-use notify_core::{Execution, TerminalPhase, Timestamp};
-use notify_outbox::{Accepted, EventId, EventState, NewEvent, OutboxError, settle};
+use notify_core::{Execution, TerminalPhase, Timestamp, WorkflowName};
+use notify_outbox::{Accepted, Aside, EventId, EventState, NewEvent, OutboxError, settle};
 use rusqlite::named_params;
 
 use crate::ledger::Ledger;
@@ -144,18 +144,33 @@ pub(crate) fn insert(ledger: &Ledger<'_>, entry: &Entry<'_>) -> Result<bool, Out
     Ok(stored == 1)
 }
 
-/// Takes an event out of planning, unless it left by itself.
-pub(crate) fn set_aside(
+/// Takes events out of planning, but for those that left by themselves.
+pub(crate) fn set_aside(ledger: &Ledger<'_>, events: &[Aside]) -> Result<(), OutboxError> {
+    events.iter().try_for_each(|aside| {
+        let id = aside.event.uuid();
+        ledger
+            .change(
+                "set an event aside",
+                "UPDATE notify_event SET state = ?2, reason = ?3
+                 WHERE id = ?1 AND state = 'accepted'",
+                (id.as_bytes(), aside.state.name(), &aside.reason),
+            )
+            .map(drop)
+    })
+}
+
+/// Looks at events anew that nobody could plan, and gives how many.
+pub(crate) fn revive(
     ledger: &Ledger<'_>,
-    event: EventId,
-    state: EventState,
-    reason: &str,
-) -> Result<(), OutboxError> {
-    ledger
-        .change(
-            "set an event aside",
-            "UPDATE notify_event SET state = ?2, reason = ?3 WHERE id = ?1 AND state = 'accepted'",
-            (event.uuid().as_bytes(), state.name(), reason),
-        )
-        .map(drop)
+    workflows: Option<&[WorkflowName]>,
+) -> Result<u64, OutboxError> {
+    let names = workflows.map(|names| serde_json::json!(names).to_string());
+    let revived = ledger.change(
+        "look at unmatched events anew",
+        "UPDATE notify_event SET state = 'accepted', reason = NULL
+         WHERE state = 'unmatched' AND state IN ('unmatched', 'malformed')
+           AND (?1 IS NULL OR workflow IN (SELECT value FROM json_each(?1)))",
+        [names],
+    )?;
+    Ok(u64::try_from(revived).unwrap_or(u64::MAX))
 }

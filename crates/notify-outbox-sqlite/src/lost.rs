@@ -44,10 +44,11 @@ pub(crate) fn take_back(ledger: &Ledger<'_>) -> Result<(), OutboxError> {
         |columns| {
             Ok(Lost {
                 seq: columns.get("seq")?,
-                account: columns.get("account")?,
-                lane: columns.get("lane")?,
-                tries: columns.get("tries")?,
-                conversation: columns.get("conversation")?,
+                // What does not read is found out when it is leased again.
+                account: columns.get("account").unwrap_or_default(),
+                lane: columns.get("lane").unwrap_or_default(),
+                tries: columns.get("tries").unwrap_or_default(),
+                conversation: columns.get("conversation").unwrap_or_default(),
                 leads: columns.get("leads")?,
                 held: columns.get("held")?,
             })

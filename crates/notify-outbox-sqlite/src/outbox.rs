@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use notify_core::{AccountId, Clock, DeliveryId};
+use notify_core::{AccountId, Clock, DeliveryId, WorkflowName};
 use notify_outbox::{
-    Accepted, Claim, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState,
-    Leased, NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status, Waiting,
-    WorkflowPlan,
+    Accepted, Aside, Claim, DeliveryQuery, DeliveryRecord, EventQuery, EventRecord, Leased,
+    NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status, Waiting, WorkflowPlan,
 };
 
 use crate::ledger::Ledger;
+use crate::place::Place;
 use crate::writer::{Look, Way, Work, Writer};
 use crate::{account, claim, hand, intake, migrate, open, record, settle, view, waiting};
 
@@ -34,9 +34,11 @@ impl SqliteOutbox {
     /// a newer program; it is then untouched.
     pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, OutboxError> {
         let connection = open::open(path)?;
-        let writer = Writer::start(connection, clock).map_err(|err| OutboxError::Open {
-            place: format!("`{}`", path.display()),
-            source: err.into(),
+        let writer = Writer::start(connection, Place::new(path), clock).map_err(|err| {
+            OutboxError::Open {
+                place: format!("`{}`", path.display()),
+                source: err.into(),
+            }
         })?;
         Ok(Self { writer })
     }
@@ -92,14 +94,14 @@ impl Outbox for SqliteOutbox {
         self.write("record plans", job).await
     }
 
-    async fn set_aside(
-        &self,
-        event: EventId,
-        state: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError> {
-        let job = move |ledger: &Ledger<'_>| intake::set_aside(ledger, event, state, &reason);
-        self.write("set an event aside", job).await
+    async fn set_aside(&self, events: Vec<Aside>) -> Result<(), OutboxError> {
+        let job = move |ledger: &Ledger<'_>| intake::set_aside(ledger, &events);
+        self.write("set events aside", job).await
+    }
+
+    async fn revive(&self, workflows: Option<Vec<WorkflowName>>) -> Result<u64, OutboxError> {
+        let job = move |ledger: &Ledger<'_>| intake::revive(ledger, workflows.as_deref());
+        self.write("look at unmatched events anew", job).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Leased>, OutboxError> {
@@ -168,7 +170,7 @@ mod tests {
         connection
             .pragma_update_and_check(None, "max_page_count", pages + 8, |_| Ok(()))
             .unwrap();
-        let writer = Writer::start(connection, Arc::new(SystemClock)).unwrap();
+        let writer = Writer::start(connection, Place::new(&path), Arc::new(SystemClock)).unwrap();
         let outbox = SqliteOutbox { writer };
         let small = outbox.clone();
         let bench = Bench::new(move |_| Arc::new(small.clone()));

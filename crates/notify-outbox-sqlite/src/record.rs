@@ -160,6 +160,7 @@ fn insert(
     let superseded = joined.as_ref().and_then(|joined| joined.superseded);
     let (state, reason) = match (&delivery.state, superseded, paused) {
         (NewState::Skipped(reason), ..) => (DeliveryState::Skipped, Some(reason.as_str())),
+        (NewState::Superseded(reason), ..) => (DeliveryState::Superseded, Some(reason.as_str())),
         (NewState::Pending, Some(reason), _) => (DeliveryState::Superseded, Some(reason)),
         (NewState::Pending, None, Some(reason)) => (DeliveryState::Held, Some(reason)),
         (NewState::Pending, None, None) => (DeliveryState::Pending, None),

@@ -73,9 +73,10 @@ fn find(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Option<Row>, Out
                 conversation: columns.get("conversation")?,
                 leads: columns.get("leads")?,
                 action: columns.action("action")?,
-                tries: columns.get("tries")?,
-                ended_at: columns.instant("ended_at")?,
-                event_id: columns.get("event_id")?,
+                // Whatever does not read here, what came of the attempt is stored.
+                tries: columns.get("tries").unwrap_or_default(),
+                ended_at: Timestamp::from_micros(columns.get("ended_at").unwrap_or_default()),
+                event_id: columns.get("event_id").unwrap_or_default(),
             })
         },
     )
@@ -180,7 +181,10 @@ fn mind_lane(
     let doing = "keep a lane's state";
     let sql = "SELECT silent, full IS NOT NULL FROM notify_lane WHERE seq = ?1";
     let found = ledger.one(doing, sql, [lane], |columns| {
-        Ok((columns.at::<u32>(0)?, columns.at::<bool>(1)?))
+        Ok((
+            columns.at::<u32>(0).unwrap_or_default(),
+            columns.at::<bool>(1)?,
+        ))
     })?;
     let (before, full) = found.unwrap_or_default();
     let silent = if decision.silent {

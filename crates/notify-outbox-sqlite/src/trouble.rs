@@ -12,6 +12,8 @@ pub(crate) struct Trouble {
     help: Option<&'static str>,
     pub(crate) disk_full: bool,
     pub(crate) busy: bool,
+    /// The file is not where it was; what is said is its place.
+    gone: bool,
 }
 
 impl Trouble {
@@ -22,11 +24,26 @@ impl Trouble {
             help: Some(help),
             disk_full: false,
             busy: false,
+            gone: false,
+        }
+    }
+
+    /// States that the file is not at its place any more.
+    pub(crate) fn gone(place: String) -> Self {
+        Self {
+            said: place,
+            help: None,
+            disk_full: false,
+            busy: false,
+            gone: true,
         }
     }
 
     /// Says what the store was doing.
     pub(crate) fn while_doing(self, doing: &'static str) -> OutboxError {
+        if self.gone {
+            return OutboxError::Gone { place: self.said };
+        }
         let source = self.into();
         OutboxError::Storage { doing, source }
     }
@@ -40,6 +57,7 @@ impl From<rusqlite::Error> for Trouble {
             help: code.and_then(help),
             disk_full: code == Some(ErrorCode::DiskFull),
             busy: code == Some(ErrorCode::DatabaseBusy),
+            gone: false,
         }
     }
 }
@@ -55,6 +73,7 @@ impl From<OutboxError> for Trouble {
             help: None,
             disk_full: false,
             busy: false,
+            gone: false,
         }
     }
 }

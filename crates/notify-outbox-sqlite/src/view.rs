@@ -7,6 +7,8 @@ use notify_outbox::{
 use rusqlite::named_params;
 
 use crate::ledger::{Ledger, limit};
+use crate::row::Columns;
+use crate::waiting::readable;
 
 /// Counts what there is to do.
 pub(crate) fn status(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Status, OutboxError> {
@@ -26,19 +28,19 @@ pub(crate) fn status(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Stat
         next_due: next_due(ledger, accounts)?.map(|at| at.since(ledger.now)),
         ..Status::default()
     };
-    let open: Vec<(DeliveryState, i64)> = ledger.list(
+    let open: Vec<(Option<DeliveryState>, i64)> = ledger.list(
         doing,
         "SELECT state, count(*) FROM notify_delivery
          WHERE settled_at IS NULL GROUP BY state",
         [],
-        |columns| Ok((columns.parse("state")?, columns.at(1)?)),
+        |columns| Ok((columns.parse("state").ok(), columns.at(1)?)),
     )?;
     for (state, count) in open {
         let count = u64::try_from(count).unwrap_or(0);
         match state {
-            DeliveryState::Pending => status.pending = count,
-            DeliveryState::Leased => status.leased = count,
-            DeliveryState::Held => status.held = count,
+            Some(DeliveryState::Pending) => status.pending = count,
+            Some(DeliveryState::Leased) => status.leased = count,
+            Some(DeliveryState::Held) => status.held = count,
             _ => {}
         }
     }
@@ -50,15 +52,18 @@ fn next_due(ledger: &Ledger<'_>, accounts: &[AccountId]) -> Result<Option<Timest
     let doing = "find what is due next";
     let lease = "SELECT min(lease_until) FROM notify_delivery WHERE state = 'leased'";
     let mut next = ledger
-        .one(doing, lease, [], |columns| columns.at::<Option<i64>>(0))?
+        .one(doing, lease, [], |columns| {
+            Ok(columns.at::<Option<i64>>(0).unwrap_or_default())
+        })?
         .flatten();
     for account in accounts {
         let lane = "SELECT due_at FROM notify_lane
                     WHERE account = ?1 AND due_at IS NOT NULL AND full IS NULL
                     ORDER BY due_at LIMIT 1";
         let due = ledger.one(doing, lane, [account.to_string()], |columns| {
-            columns.at::<i64>(0)
+            Ok(columns.at::<i64>(0).ok())
         })?;
+        let due = due.flatten();
         next = match (next, due) {
             (Some(next), Some(due)) => Some(next.min(due)),
             (next, due) => next.or(due),
@@ -82,7 +87,7 @@ fn in_states(names: &[&str], indexed: &[&str], condition: &str) -> String {
     sql
 }
 
-/// Lists deliveries.
+/// Lists deliveries, but for those that do not read.
 pub(crate) fn deliveries(
     ledger: &Ledger<'_>,
     query: &DeliveryQuery,
@@ -104,13 +109,13 @@ pub(crate) fn deliveries(
     };
     let sql = format!(
         "SELECT d.id, e.id AS event, e.workflow, e.phase, d.account, d.recipient, d.action,
-                d.state, d.reason, d.release, d.tries, d.not_before, d.receipt
+                d.state, d.reason, d.release, d.blocked, d.tries, d.not_before, d.receipt
          FROM (SELECT * FROM notify_delivery WHERE {event}{ids}{states}
                ORDER BY seq DESC LIMIT :most) d
          JOIN notify_event e ON e.seq = d.event
          ORDER BY d.seq"
     );
-    ledger.list(
+    let rows = ledger.list(
         "list deliveries",
         &sql,
         named_params! {
@@ -118,24 +123,29 @@ pub(crate) fn deliveries(
             ":ids": (!query.ids.is_empty()).then(|| hex(&query.ids)),
             ":most": limit(query.most),
         },
-        |columns| {
-            Ok(DeliveryRecord {
-                id: columns.delivery_id("id")?,
-                event: columns.event_id("event")?,
-                workflow: columns.get("workflow")?,
-                phase: columns.parse("phase")?,
-                account: columns.parse("account")?,
-                recipient: Recipient::of(&columns.get::<String>("recipient")?),
-                action: columns.action("action")?,
-                state: columns.parse("state")?,
-                reason: columns.get("reason")?,
-                release: columns.release("release")?,
-                tries: columns.get("tries")?,
-                not_before: columns.instant("not_before")?,
-                receipt: columns.json("receipt")?,
-            })
-        },
-    )
+        |columns| readable(delivery_record(columns)),
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+fn delivery_record(columns: &Columns<'_>) -> Result<DeliveryRecord, OutboxError> {
+    let state = columns.parse("state")?;
+    Ok(DeliveryRecord {
+        id: columns.delivery_id("id")?,
+        event: columns.event_id("event")?,
+        workflow: columns.get("workflow")?,
+        phase: columns.parse("phase")?,
+        account: columns.parse("account")?,
+        recipient: Recipient::of(&columns.get::<String>("recipient")?),
+        action: columns.action("action")?,
+        state,
+        reason: columns.get("reason")?,
+        release: columns.release("release")?,
+        blocked: state == DeliveryState::Pending && columns.get("blocked")?,
+        tries: columns.get("tries")?,
+        not_before: columns.instant("not_before")?,
+        receipt: columns.json("receipt")?,
+    })
 }
 
 /// Writes ids as SQLite reads a list of them.
@@ -147,7 +157,7 @@ fn hex(ids: &[DeliveryId]) -> String {
     serde_json::json!(ids).to_string()
 }
 
-/// Lists events.
+/// Lists events, but for those that do not read.
 pub(crate) fn events(
     ledger: &Ledger<'_>,
     query: &EventQuery,
@@ -168,27 +178,30 @@ pub(crate) fn events(
          FROM (SELECT * FROM notify_event WHERE {event}{states} ORDER BY seq DESC LIMIT :most)
          ORDER BY seq"
     );
-    ledger.list(
+    let rows = ledger.list(
         "list events",
         &sql,
         named_params! {
             ":event": query.event.map(|id| id.uuid().into_bytes()),
             ":most": limit(query.most),
         },
-        |columns| {
-            Ok(EventRecord {
-                id: columns.event_id("id")?,
-                project: columns.get("project")?,
-                domain: columns.get("domain")?,
-                execution: columns.get("name")?,
-                attempt: columns.get("attempt")?,
-                workflow: columns.get("workflow")?,
-                phase: columns.parse("phase")?,
-                ended_at: columns.instant("ended_at")?,
-                accepted_at: columns.instant("accepted_at")?,
-                state: columns.parse("state")?,
-                reason: columns.get("reason")?,
-            })
-        },
-    )
+        |columns| readable(event_record(columns)),
+    )?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+fn event_record(columns: &Columns<'_>) -> Result<EventRecord, OutboxError> {
+    Ok(EventRecord {
+        id: columns.event_id("id")?,
+        project: columns.get("project")?,
+        domain: columns.get("domain")?,
+        execution: columns.get("name")?,
+        attempt: columns.get("attempt")?,
+        workflow: columns.get("workflow")?,
+        phase: columns.parse("phase")?,
+        ended_at: columns.instant("ended_at")?,
+        accepted_at: columns.instant("accepted_at")?,
+        state: columns.parse("state")?,
+        reason: columns.get("reason")?,
+    })
 }

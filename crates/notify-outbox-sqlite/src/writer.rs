@@ -9,11 +9,13 @@ use std::thread;
 
 use notify_core::Clock;
 use notify_outbox::OutboxError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{self, Seen};
 use crate::ledger::Ledger;
+use crate::place::Place;
 use crate::spec::Specs;
 use crate::trouble::Trouble;
 
@@ -44,10 +46,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        place: Place,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(4 * MOST_PER_COMMIT);
         let worker = Worker {
             connection,
+            place,
             clock,
             seen: Seen::nothing(),
             specs: Specs::default(),
@@ -164,12 +171,20 @@ fn apart<T>(ledger: &Ledger<'_>, work: &Work<T>) -> Result<T, OutboxError> {
 /// The thread's own.
 struct Worker {
     connection: Connection,
+    place: Place,
     clock: Arc<dyn Clock>,
     seen: Seen,
     specs: Specs,
 }
 
 type Batch = Vec<Box<dyn Job>>;
+
+/// Sends the results of jobs.
+fn report(jobs: Batch, committed: &Result<(), Trouble>) {
+    for job in jobs {
+        job.report(committed);
+    }
+}
 
 impl Worker {
     fn work(mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
@@ -181,6 +196,10 @@ impl Worker {
                     Err(_) => break,
                 }
             }
+            if let Err(gone) = self.check() {
+                report(batch, &Err(gone));
+                continue;
+            }
             if batch.iter().all(|job| job.may_only_read()) {
                 batch = self.read(batch);
             }
@@ -189,6 +208,19 @@ impl Worker {
             }
             self.write_the_time();
         }
+        // Where another file is in its place by now, its log must not be removed with this one's.
+        self.check().ok();
+    }
+
+    /// Tells whether the file is still at its place. If it is not, the log that is found there
+    /// belongs to another file, and is left alone.
+    fn check(&mut self) -> Result<(), Trouble> {
+        let checked = self.place.check();
+        if checked.is_err() {
+            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            self.connection.set_db_config(keep_log, true)?;
+        }
+        checked
     }
 
     /// Answers what can be answered from a snapshot and gives the rest back.
@@ -225,9 +257,7 @@ impl Worker {
                 sorted
             });
         let ended = transaction.commit().map_err(Trouble::from);
-        for job in answered {
-            job.report(&ended);
-        }
+        report(answered, &ended);
         rest
     }
 
@@ -248,9 +278,7 @@ impl Worker {
             Ok(Done::Undone) => self.transact(&mut batch, Care::Apart).map(drop),
             done => done.map(drop),
         };
-        for job in batch {
-            job.report(&done);
-        }
+        report(batch, &done);
     }
 
     fn transact(&mut self, batch: &mut Batch, care: Care) -> Result<Done, Trouble> {
@@ -286,6 +314,7 @@ impl Worker {
         if transaction.total_changes() != changes || seen.stale().is_some() {
             seen = seen.written(seen.note(&ledger, self.seen)?);
         }
+        self.place.check()?;
         transaction.commit()?;
         self.seen = seen;
         Ok(Done::Committed)

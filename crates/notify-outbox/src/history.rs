@@ -73,6 +73,13 @@ impl History {
         }
     }
 
+    /// Tells whether the workflow is known to have succeeded after an end.
+    pub fn succeeded_after(&self, end: &End) -> bool {
+        let later = |other: &&End| other.order() > end.order();
+        let mut ends = self.ends.iter().rev().take_while(later);
+        ends.any(|other| other.phase.is_success())
+    }
+
     /// Gives the history with one more end in its place.
     #[must_use]
     pub fn with(mut self, end: End) -> Self {

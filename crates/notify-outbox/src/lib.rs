@@ -10,7 +10,7 @@ pub use crate::history::{End, History};
 pub use crate::memory::MemoryOutbox;
 pub use crate::outbox::{Claim, Outbox, OutboxError, Serve};
 pub use crate::record::{
-    Accepted, Conversation, ConversationState, DeliveryQuery, DeliveryRecord, DeliveryState,
+    Accepted, Aside, Conversation, ConversationState, DeliveryQuery, DeliveryRecord, DeliveryState,
     EventId, EventQuery, EventRecord, EventState, Leased, NewDelivery, NewEvent, NewState, Plan,
     PlanContext, Recorded, Settled, Spec, SpecDigest, Status, StoredEvent, Summary, Waiting,
     WorkflowKey, WorkflowPlan,

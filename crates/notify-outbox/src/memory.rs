@@ -18,13 +18,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use notify_core::{AccountId, Clock, DeliveryId, Timestamp};
+use notify_core::{AccountId, Clock, DeliveryId, Timestamp, WorkflowName};
 
 use crate::memory::ledger::Ledger;
 use crate::outbox::{Claim, Outbox, OutboxError};
 use crate::record::{
-    Accepted, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState, Leased,
-    NewEvent, Recorded, Settled, Status, Waiting, WorkflowPlan,
+    Accepted, Aside, DeliveryQuery, DeliveryRecord, EventQuery, EventRecord, Leased, NewEvent,
+    Recorded, Settled, Status, Waiting, WorkflowPlan,
 };
 use crate::settle::Settlement;
 
@@ -92,13 +92,15 @@ impl Outbox for MemoryOutbox {
         })
     }
 
-    async fn set_aside(
-        &self,
-        event: EventId,
-        state: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError> {
-        self.run(|ledger, _| ledger.set_aside(event, state, reason))
+    async fn set_aside(&self, events: Vec<Aside>) -> Result<(), OutboxError> {
+        self.run(|ledger, _| {
+            let mut events = events.into_iter();
+            events.try_for_each(|aside| ledger.set_aside(aside))
+        })
+    }
+
+    async fn revive(&self, workflows: Option<Vec<WorkflowName>>) -> Result<u64, OutboxError> {
+        self.run(|ledger, _| ledger.revive(workflows.as_deref()))
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<Leased>, OutboxError> {

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use notify_core::{AccountId, DeliveryId, Rate};
+use notify_core::{AccountId, DeliveryId, Rate, WorkflowName};
 
 use crate::record::{
-    Accepted, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState, Leased,
-    NewEvent, Recorded, Settled, Status, Waiting, WorkflowPlan,
+    Accepted, Aside, DeliveryQuery, DeliveryRecord, EventQuery, EventRecord, Leased, NewEvent,
+    Recorded, Settled, Status, Waiting, WorkflowPlan,
 };
 use crate::settle::Settlement;
 
@@ -41,14 +41,13 @@ pub trait Outbox: Debug + Send + Sync {
     /// not at all. Gives one answer for each workflow, in order.
     async fn record(&self, plans: Vec<WorkflowPlan>) -> Result<Vec<Recorded>, OutboxError>;
 
-    /// Takes an accepted event out of planning: nobody knows its workflow (`unmatched`), or it does
+    /// Takes accepted events out of planning: nobody knows their workflow (`unmatched`), or they do
     /// not read (`malformed`). An event in another state stays as it is.
-    async fn set_aside(
-        &self,
-        event: EventId,
-        state: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError>;
+    async fn set_aside(&self, events: Vec<Aside>) -> Result<(), OutboxError>;
+
+    /// Looks anew at events that nobody could plan: those of these workflows, or all where nothing
+    /// is said. Gives how many there were.
+    async fn revive(&self, workflows: Option<Vec<WorkflowName>>) -> Result<u64, OutboxError>;
 
     /// Leases deliveries that are due, in order within a conversation.
     ///
@@ -60,8 +59,8 @@ pub trait Outbox: Debug + Send + Sync {
     /// Stores what came of an attempt. A stale lease changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError>;
 
-    /// Lets paused accounts work again: what was held for them becomes due, and events that nobody
-    /// could plan are looked at anew. Gives how many deliveries that set free.
+    /// Lets paused accounts work again: what was held for them becomes due. Gives how many
+    /// deliveries that set free.
     async fn resume(&self, accounts: Vec<AccountId>) -> Result<u64, OutboxError>;
 
     /// Makes deliveries due now, as if they were new: what is held, rejected, expired or waits.
@@ -107,8 +106,9 @@ pub struct Serve {
     pub room: usize,
     /// How fast each lane may go.
     pub rate: Option<Rate>,
-    /// More deliveries than this for one recipient, all due, go as one summary. `None` where
-    /// each is to go by itself.
+    /// More deliveries than this for one recipient, all due, go as one summary. One stands for no
+    /// more than [`Summary::MOST`](crate::Summary::MOST); the rest goes as further ones. `None`
+    /// where each is to go by itself.
     pub collapse_after: Option<usize>,
 }
 
@@ -149,7 +149,22 @@ pub enum OutboxError {
     /// A row does not read in this program.
     #[error("a row of the outbox does not read: {0}")]
     Row(String),
+    /// The store is not where it was, and what is written to it now would be lost.
+    #[error(
+        "the outbox {place} was moved, deleted or replaced while it was in use: start the program anew"
+    )]
+    Gone {
+        /// Where the store was.
+        place: String,
+    },
     /// The store's own thread has ended.
     #[error("the outbox is closed")]
     Closed,
+}
+
+impl OutboxError {
+    /// Tells whether this store will never work again, whatever is waited for.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Gone { .. } | Self::Closed)
+    }
 }

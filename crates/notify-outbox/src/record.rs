@@ -321,6 +321,17 @@ fn digest_to_uuid(digest: &[u8; 32]) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
+/// An event on its way out of planning.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// The event.
+    pub event: EventId,
+    /// [`EventState::Unmatched`] or [`EventState::Malformed`].
+    pub state: EventState,
+    /// Why.
+    pub reason: String,
+}
+
 /// Events that wait to be planned.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
@@ -440,6 +451,8 @@ pub enum NewState {
     Pending,
     /// It is not, for this reason.
     Skipped(String),
+    /// A later end made it pointless, for this reason.
+    Superseded(String),
 }
 
 /// What came of recording a plan.
@@ -519,6 +532,10 @@ pub struct Summary {
 impl Summary {
     /// How many of its deliveries a summary names.
     pub const NAMED: usize = 10;
+
+    /// How many deliveries one summary stands for at most; in a larger storm the rest goes as
+    /// further ones.
+    pub const MOST: usize = 5_000;
 }
 
 /// What came of settling a delivery.
@@ -672,6 +689,9 @@ pub struct DeliveryRecord {
     pub reason: Option<String>,
     /// What sets it free, where it is held.
     pub release: Option<Release>,
+    /// It waits for another delivery: an earlier one of its conversation, or the summary that tells
+    /// of it.
+    pub blocked: bool,
     /// Attempts of any kind.
     pub tries: u32,
     /// When it is tried next.

@@ -160,6 +160,8 @@ macro_rules! outbox_suite {
                 who_resumes_an_account_opens_the_lanes_of_what_was_held
                 what_was_on_the_wire_when_its_account_was_paused_is_held_too
                 events_that_nobody_could_plan_are_looked_at_anew
+                what_no_engine_serves_is_given_up_when_it_is_too_old
+                what_no_engine_serves_is_given_up_bit_by_bit
             }
             hand {
                 what_did_not_arrive_is_replayed_and_nothing_else
@@ -224,6 +226,7 @@ macro_rules! outbox_suite {
                 giving_one_up_dissolves_the_summary
                 a_summary_whose_leader_is_too_old_is_dissolved
                 what_a_summary_on_the_wire_tells_of_is_left_alone
+                a_storm_too_large_for_one_summary_goes_as_several
             }
             view {
                 an_empty_ledger_has_nothing_to_do
@@ -241,6 +244,7 @@ macro_rules! outbox_suite {
                 deliveries_are_found_by_event_and_by_state
                 a_delivery_is_shown_as_it_is
                 events_are_found_by_id_and_by_state
+                what_waits_for_another_delivery_says_so
             }
             time {
                 what_was_due_in_ten_seconds_stays_so

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use notify_core::outcome::Reason;
+use notify_core::schema::JsonSchema;
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
     Account, AccountId, Accounts, Capabilities, Clock, Config, Continuity, Delivery,
@@ -56,13 +57,15 @@ pub(crate) fn vendor(account: &str) -> Arc<Mutex<Vendor>> {
 
 pub(crate) struct Fake;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct FakeOptions {}
 
 impl NotificationOptions for FakeOptions {}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct Topic(pub(crate) String);
 
 impl std::fmt::Display for Topic {
@@ -93,8 +96,9 @@ impl NotificationKind for Fake {
     type Recipient = Topic;
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct FakeConfig {
     #[serde(default)]
     closes: bool,
@@ -318,8 +322,8 @@ impl Bench {
             .settings(Settings::default())
     }
 
-    pub(crate) async fn engine(&self) -> Engine {
-        self.builder().start().await.unwrap()
+    pub(crate) fn engine(&self) -> Engine {
+        self.builder().start().unwrap()
     }
 
     pub(crate) fn script(&self, topic: &str, script: Script) {

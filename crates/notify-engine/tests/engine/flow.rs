@@ -20,7 +20,7 @@ async fn a_lane_goes_at_the_vendors_pace_and_the_others_at_theirs() {
         one_a_second: true,
         ..Bench::new("pace", vec![told(Failed, &["a", "b"])])
     };
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     for run in ["1", "2", "3"] {
         engine.workflow_ended(ended(run, Failed, 1)).await.unwrap();
     }
@@ -42,7 +42,7 @@ async fn a_storm_goes_as_one_summary_that_counts_and_names() {
     let bench = Bench::new("storm", vec![told(phases![Failed, TimedOut], &["a"])]);
     let wait = Some(Duration::from_secs(30));
     bench.script("a", Script::Give(Outcome::throttled("", wait, Scope::Lane)));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("0", Failed, 1)).await.unwrap();
     drain(&engine).await;
     for run in 1..40 {
@@ -92,7 +92,7 @@ async fn what_can_be_closed_later_is_never_summed_up() {
         "svc",
         Script::Give(Outcome::throttled("", wait, Scope::Lane)),
     );
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     for run in 0..30 {
         engine
             .workflow_ended(ended(&run.to_string(), Failed, run))
@@ -110,7 +110,7 @@ async fn what_must_not_come_twice_is_held_when_nobody_knows_and_goes_when_it_is_
     let spec = Fake::on(Failed).to(Topic("a".to_owned()));
     let bench = Bench::new("hold", vec![spec.if_unknown(IfUnknown::Hold).into()]);
     bench.script("a", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     assert_eq!(drain(&engine).await.held, 1);
     let record = only(&engine).await;
@@ -120,7 +120,7 @@ async fn what_must_not_come_twice_is_held_when_nobody_knows_and_goes_when_it_is_
     );
     engine.shutdown(Duration::ZERO).await.unwrap();
 
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert_eq!(
         drain(&engine).await.held,
         1,
@@ -136,7 +136,7 @@ async fn what_must_not_come_twice_is_held_too_when_the_engine_dies() {
     let spec = Fake::on(Failed).to(Topic("a".to_owned()));
     let bench = Bench::new("hold-lost", vec![spec.if_unknown(IfUnknown::Hold).into()]);
     bench.script("a", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     let mut looked = 0;
     while bench.seen().is_empty() {
@@ -146,7 +146,7 @@ async fn what_must_not_come_twice_is_held_too_when_the_engine_dies() {
     }
     engine.shutdown(Duration::ZERO).await.unwrap();
     bench.pass(Duration::from_secs(6));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert_eq!(drain(&engine).await.held, 1);
     let reason = only(&engine).await.reason.unwrap();
     assert!(reason.contains("lost_lease"), "{reason}");
@@ -164,7 +164,7 @@ async fn a_vendor_that_can_say_what_came_of_an_attempt_is_asked_before_it_is_rep
         let bench = Bench::new(&account, vec![told(Failed, &["a"])]);
         bench.remembers(known);
         bench.script("a", Script::Hang);
-        let engine = bench.engine().await;
+        let engine = bench.engine();
         engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
         drain(&engine).await;
         bench.pass(Duration::from_mins(1));
@@ -180,7 +180,7 @@ async fn streaks_are_right_when_ends_arrive_out_of_order() {
         .to(Topic("a".to_owned()))
         .when(Condition::Streak(NonZeroU32::new(3).unwrap()));
     let bench = Bench::new("streaks", vec![spec.into()]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     // In the order of arrival; each is judged by the ends before it that are known then.
     for (run, phase, second) in [
         ("2", Failed, 20),
@@ -238,7 +238,7 @@ async fn many_events_planned_at_once_are_planned_as_one_after_another() {
             if !at_once {
                 let running = match engine.take() {
                     Some(running) => running,
-                    None => bench.engine().await,
+                    None => bench.engine(),
                 };
                 drain(&running).await;
                 engine = Some(running);
@@ -246,7 +246,7 @@ async fn many_events_planned_at_once_are_planned_as_one_after_another() {
         }
         let engine = match engine {
             Some(engine) => engine,
-            None => bench.engine().await,
+            None => bench.engine(),
         };
         drain(&engine).await;
         let records = engine
@@ -274,7 +274,7 @@ async fn a_clock_set_back_an_hour_makes_nothing_wait_an_hour() {
     let later = Outcome::not_delivered(Cause::Unavailable, "HTTP 503");
     bench.script("a", Script::Give(later));
     bench.script("b", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     bench.set_back(Duration::from_hours(1));
@@ -292,7 +292,7 @@ async fn a_clock_set_back_an_hour_makes_nothing_wait_an_hour() {
 #[tokio::test]
 async fn an_end_without_a_time_after_the_clock_was_set_back_still_comes_after_the_one_before() {
     let bench = Bench::closing("stamped", vec![told(Failed, &["svc"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let unstamped = |run, phase| {
         let mut event = ended(run, phase, 0);
         event.ended_at = None;
@@ -317,7 +317,7 @@ async fn an_end_without_a_time_after_the_clock_was_set_back_still_comes_after_th
 #[tokio::test]
 async fn an_end_before_its_start_has_no_duration() {
     let bench = Bench::new("backwards", vec![told(Failed, &["a"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let event = ended("1", Failed, 100).started_at(crate::bench::at(200));
     engine.workflow_ended(event).await.unwrap();
     drain(&engine).await;
@@ -342,7 +342,7 @@ async fn a_vendor_that_never_answers_takes_no_place_of_another() {
             bench.script(topic, Script::Hang);
         }
     }
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     for run in 0..20 {
         engine
             .workflow_ended(ended(&format!("f{run}"), Failed, run))
@@ -388,7 +388,7 @@ async fn what_is_closed_later_cannot_be_held() {
     assert_eq!(place, ["[0].notifications[0].if_unknown"]);
     // A run's own notification is sent all the same.
     bench.script("svc", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let own = ended("1", Failed, 1).notifications(vec![spec()]);
     engine.workflow_ended(own).await.unwrap();
     drain(&engine).await;

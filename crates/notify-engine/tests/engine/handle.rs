@@ -60,7 +60,7 @@ async fn a_recorder_leaves_delivery_to_another_process() {
         .await
         .unwrap();
     assert!(bench.seen().is_empty());
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     assert_eq!(bench.seen().len(), 2);
 }
@@ -76,7 +76,7 @@ async fn a_shut_down_engine_lists_what_it_leaves() {
     let refused = Outcome::rejected(Reason::Auth, "bad key").in_lane();
     bench.script("held", Script::Give(refused));
     bench.script("hangs", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let event = engine
         .workflow_ended(ended("1", Failed, 1))
         .await
@@ -114,14 +114,14 @@ async fn a_reload_changes_what_is_planned_next_and_nothing_that_is_recorded() {
     let bench = Bench::new("reload", vec![told(Failed, &["old"])]);
     let later = Outcome::not_delivered(Cause::Unavailable, "HTTP 503");
     bench.script("old", Script::Give(later));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     let bench = Bench {
         notifications: vec![told(Failed, &["new"])],
         ..bench
     };
-    engine.reload(bench.config()).await.unwrap();
+    engine.reload(bench.config()).unwrap();
     engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
     bench.pass(Duration::from_mins(1));
     drain(&engine).await;
@@ -132,13 +132,13 @@ async fn a_reload_changes_what_is_planned_next_and_nothing_that_is_recorded() {
 #[tokio::test]
 async fn a_reload_with_a_broken_template_leaves_the_old_configuration_in_force() {
     let bench = Bench::new("broken-reload", vec![told(Failed, &["a"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let broken = crate::bench::templated(Failed, "a", "{{ no_such_field }}");
     let broken = Bench {
         notifications: vec![broken],
         ..Bench::new("broken-reload", Vec::new())
     };
-    let refused = engine.reload(broken.config()).await;
+    let refused = engine.reload(broken.config());
     assert!(matches!(refused, Err(EngineError::Template(_))));
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
@@ -150,10 +150,10 @@ async fn a_reload_gives_paused_accounts_another_chance() {
     let bench = Bench::new("mended", vec![told(Failed, &["a"])]);
     let refused = Outcome::rejected(Reason::Auth, "invalid_auth");
     bench.script("a", Script::Give(refused));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     assert_eq!(drain(&engine).await.held, 1);
-    engine.reload(bench.config()).await.unwrap();
+    engine.reload(bench.config()).unwrap();
     drain(&engine).await;
     assert_eq!(states(&engine).await, [("a".to_owned(), Delivered)]);
 }
@@ -164,7 +164,7 @@ async fn a_rule_tells_of_every_workflow_that_it_matches_declared_or_not() {
     let matches = Match::every().project(Pattern::new("p*").unwrap());
     let rules = vec![Rule::new(matches, told(Failed, &["installation"]))];
     let config = bench.config().with_rules(rules).unwrap();
-    let engine = bench.builder().config(config).start().await.unwrap();
+    let engine = bench.builder().config(config).start().unwrap();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     let own = ended("2", Failed, 2).notifications(vec![told(Failed, &["own"])]);
     engine.workflow_ended(own).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_rule_tells_of_every_workflow_that_it_matches_declared_or_not() {
 #[tokio::test]
 async fn a_secret_that_was_changed_is_read_again_when_the_old_one_is_refused() {
     let bench = Bench::new("rotated", vec![told(Failed, &["a", "b"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     bench.rotate("new");

@@ -26,7 +26,7 @@ use TerminalPhase::{Failed, Succeeded};
 async fn every_recipient_of_a_matching_notification_is_told_and_nobody_else() {
     let declared = vec![told(Failed, &["a", "b"]), told(Succeeded, &["c"])];
     let bench = Bench::new("everybody", declared);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let accepted = engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     assert!(matches!(accepted, Accepted::Recorded(_)));
     assert!(drain(&engine).await.is_idle());
@@ -52,7 +52,7 @@ async fn every_recipient_of_a_matching_notification_is_told_and_nobody_else() {
 #[tokio::test]
 async fn the_same_end_is_stored_once_and_another_end_of_the_attempt_is_a_conflict() {
     let bench = Bench::new("once", vec![told(phases![Failed, Succeeded], &["a"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let first = engine
         .workflow_ended(ended("1", Failed, 1))
         .await
@@ -74,7 +74,7 @@ async fn what_was_not_delivered_waits_its_turn_and_survives_a_restart() {
     let bench = Bench::new("restart", vec![told(Failed, &["a", "b"])]);
     let refused = Outcome::not_delivered(Cause::Unavailable, "HTTP 500");
     bench.script("a", Script::Give(refused));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     let status = drain(&engine).await;
     assert_eq!((status.pending, status.leased), (1, 0));
@@ -88,7 +88,7 @@ async fn what_was_not_delivered_waits_its_turn_and_survives_a_restart() {
     engine.shutdown(Duration::from_secs(5)).await.unwrap();
 
     bench.pass(Duration::from_secs(3));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     let to: Vec<String> = bench.seen().into_iter().map(|(to, _)| to).collect();
     assert_eq!(to.iter().filter(|to| *to == "a").count(), 2);
@@ -119,7 +119,7 @@ async fn an_accepted_event_is_planned_by_the_next_engine() {
         })
         .await
         .unwrap();
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     assert_eq!(bench.seen().len(), 1);
 }
@@ -128,7 +128,7 @@ async fn an_accepted_event_is_planned_by_the_next_engine() {
 async fn a_delivery_that_was_on_the_wire_when_the_engine_died_is_sent_again_under_the_same_id() {
     let bench = Bench::new("lost-lease", vec![told(Failed, &["a"])]);
     bench.script("a", Script::Hang);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     let mut looked = 0;
     while bench.seen().is_empty() {
@@ -139,7 +139,7 @@ async fn a_delivery_that_was_on_the_wire_when_the_engine_died_is_sent_again_unde
     }
     engine.shutdown(Duration::ZERO).await.unwrap();
 
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert_eq!(drain(&engine).await.leased, 1, "the lease still holds");
     bench.pass(Duration::from_secs(6));
     assert!(drain(&engine).await.is_idle());
@@ -154,7 +154,7 @@ async fn a_hanging_provider_and_a_panicking_one_end_in_unknown_and_delay_nobody(
     let bench = Bench::new("unknown", vec![told(Failed, &["hangs", "panics", "works"])]);
     bench.script("hangs", Script::Hang);
     bench.script("panics", Script::Panic);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     for record in engine.deliveries(DeliveryQuery::latest(10)).await.unwrap() {
@@ -174,7 +174,7 @@ async fn refused_credentials_hold_the_account_until_the_next_engine_tries_again(
         "a",
         Script::Give(Outcome::rejected(Reason::Auth, "invalid_auth")),
     );
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     assert_eq!(drain(&engine).await.held, 1);
     engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
@@ -186,7 +186,7 @@ async fn refused_credentials_hold_the_account_until_the_next_engine_tries_again(
     );
     engine.shutdown(Duration::from_secs(5)).await.unwrap();
 
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     assert_eq!(
         states(&engine).await,
@@ -202,7 +202,7 @@ async fn retry_after_shuts_the_lane_and_costs_no_attempt() {
         "a",
         Script::Give(Outcome::throttled("slow down", Some(wait), Scope::Lane)),
     );
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
@@ -219,7 +219,7 @@ async fn a_delivery_gives_up_when_it_is_too_old() {
     let bench = Bench::new("expired", vec![told(Failed, &["a"])]);
     let refused = Outcome::not_delivered(Cause::Connect, "refused");
     bench.script("a", Script::Give(refused));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     bench.pass(Duration::from_hours(25));
@@ -240,7 +240,7 @@ async fn a_final_refusal_is_recorded_with_what_the_vendor_said() {
     let bench = Bench::new("rejected", vec![told(Failed, &["a"])]);
     let outcome = Outcome::rejected(Reason::Destination, "channel_not_found");
     bench.script("a", Script::Give(outcome));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     assert!(drain(&engine).await.is_idle());
     let record = only(&engine).await;
@@ -255,7 +255,7 @@ async fn a_final_refusal_is_recorded_with_what_the_vendor_said() {
 async fn a_condition_that_does_not_hold_is_a_skip_with_its_reason() {
     let spec = Fake::on(Failed).to(Topic("a".to_owned())).when(changed());
     let bench = Bench::new("changed", vec![spec.into()]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     let second = engine
@@ -280,11 +280,11 @@ async fn a_condition_that_does_not_hold_is_a_skip_with_its_reason() {
 #[tokio::test]
 async fn what_a_failure_opened_a_success_closes_even_after_a_restart() {
     let bench = Bench::closing("closes", vec![told(Failed, &["svc"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     engine.shutdown(Duration::from_secs(5)).await.unwrap();
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine
         .workflow_ended(ended("2", Succeeded, 2))
         .await
@@ -313,7 +313,7 @@ async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_
         "svc",
         Script::Give(Outcome::throttled("", wait, Scope::Lane)),
     );
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
@@ -351,7 +351,7 @@ async fn a_close_finds_nothing_open_when_the_opening_was_refused() {
     );
     let refused = Outcome::rejected(Reason::Payload, "invalid event");
     bench.script("svc", Script::Give(refused));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     engine
@@ -371,7 +371,7 @@ async fn a_close_finds_nothing_open_when_the_opening_was_refused() {
 #[tokio::test]
 async fn a_late_failure_never_reopens_what_a_later_success_closed() {
     let bench = Bench::closing("late", vec![told(Failed, &["svc"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 10)).await.unwrap();
     drain(&engine).await;
     engine
@@ -397,7 +397,7 @@ async fn a_late_failure_never_reopens_what_a_later_success_closed() {
 #[tokio::test]
 async fn a_late_success_does_not_close_what_a_later_failure_opened() {
     let bench = Bench::closing("late-success", vec![told(Failed, &["svc"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("2", Failed, 20)).await.unwrap();
     drain(&engine).await;
     engine
@@ -412,7 +412,7 @@ async fn a_late_success_does_not_close_what_a_later_failure_opened() {
 async fn what_was_opened_again_behind_a_close_is_closed_by_the_next_success() {
     let bench = Bench::closing("reopened", vec![told(Failed, &["svc"])]);
     let refused = || Outcome::not_delivered(Cause::Unavailable, "HTTP 500");
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 10)).await.unwrap();
     drain(&engine).await;
     bench.script("svc", Script::Give(refused()));
@@ -443,7 +443,7 @@ async fn one_bad_key_of_an_account_holds_its_own_deliveries_only() {
     let bench = Bench::new("one-key", vec![told(Failed, &["a", "b"])]);
     let refused = || Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
     bench.script("a", Script::Give(refused()));
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     engine.workflow_ended(ended("2", Failed, 2)).await.unwrap();
@@ -463,7 +463,7 @@ async fn one_bad_key_of_an_account_holds_its_own_deliveries_only() {
 #[tokio::test]
 async fn an_end_in_the_future_ended_now() {
     let bench = Bench::closing("future", vec![told(Failed, &["svc"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine
         .workflow_ended(ended("1", Failed, 900))
         .await
@@ -501,7 +501,7 @@ async fn a_record_that_does_not_read_is_held_and_stands_in_nobodys_way() {
             Script::Give(Outcome::throttled("", wait, Scope::Lane)),
         );
     }
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
     drain(&engine).await;
     let ledger = rusqlite::Connection::open(bench.path()).unwrap();
@@ -518,14 +518,14 @@ async fn a_record_that_does_not_read_is_held_and_stands_in_nobodys_way() {
 #[tokio::test]
 async fn an_engine_that_is_shut_down_says_so_and_still_records() {
     let bench = Bench::new("shut-down", vec![told(Failed, &["a"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     engine.shutdown(Duration::from_secs(5)).await.unwrap();
     assert!(matches!(
         engine.drain(Duration::ZERO).await,
         Err(EngineError::Stopped)
     ));
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     assert_eq!(bench.seen().len(), 1);
 }
@@ -537,7 +537,7 @@ async fn waiting_for_an_event_ends_with_the_patience() {
         "a",
         Script::Give(Outcome::not_delivered(Cause::Unavailable, "HTTP 500")),
     );
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let event = engine
         .workflow_ended(ended("1", Failed, 1))
         .await
@@ -550,7 +550,7 @@ async fn waiting_for_an_event_ends_with_the_patience() {
 #[tokio::test]
 async fn an_events_own_notifications_replace_the_declared_ones() {
     let bench = Bench::new("own", vec![told(Failed, &["declared"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let own = ended("1", Failed, 1).notifications(vec![told(Failed, &["own"])]);
     engine.workflow_ended(own).await.unwrap();
     let nobody = ended("2", Failed, 2).notifications(Vec::new());
@@ -563,7 +563,7 @@ async fn an_events_own_notifications_replace_the_declared_ones() {
 #[tokio::test]
 async fn an_event_of_an_unknown_workflow_is_kept_and_becomes_unmatched() {
     let bench = Bench::new("unmatched", vec![told(Failed, &["a"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let name = WorkflowName::new("unheard-of").unwrap();
     let event = WorkflowEnded::new(name, Execution::new("p", "d", "1").unwrap(), Failed);
     engine.workflow_ended(event).await.unwrap();
@@ -579,7 +579,7 @@ async fn an_event_of_an_unknown_workflow_is_kept_and_becomes_unmatched() {
         workflow: "unheard-of",
         ..bench
     };
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
     assert_eq!(bench.seen().len(), 1);
 }
@@ -587,7 +587,7 @@ async fn an_event_of_an_unknown_workflow_is_kept_and_becomes_unmatched() {
 #[tokio::test]
 async fn settled_waits_for_the_deliveries_of_one_event() {
     let bench = Bench::new("settled", vec![told(Failed, &["a", "b"])]);
-    let engine = bench.engine().await;
+    let engine = bench.engine();
     let event = engine
         .workflow_ended(ended("1", Failed, 1))
         .await

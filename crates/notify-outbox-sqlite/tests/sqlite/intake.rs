@@ -346,6 +346,18 @@ async fn a_monstrous_text_is_on_record_without_being_read() {
         event.reason.as_deref(),
         Some("the event has 35 MiB; at most 32 are read")
     );
+    let known = ended("run-1");
+    let name = |place| {
+        known
+            .pointer(place)
+            .and_then(Value::as_str)
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(event.execution, name("/execution/name"));
+    assert_eq!(event.project, name("/execution/project"));
+    assert_eq!(event.workflow, name("/workflow"));
+    assert_eq!(event.phase.name(), name("/phase"));
     let kept: i64 = file
         .connect()
         .query_row("SELECT octet_length(body) FROM notify_event", [], |row| {

@@ -7,9 +7,12 @@
 
 mod conformance;
 mod file;
+mod gone;
 mod idle;
 mod intake;
 mod processes;
 mod programs;
+mod rows;
 mod schema;
+mod storm;
 mod trouble;

@@ -7,7 +7,7 @@ use notify_core::{AccountId, DeliveryId, Timestamp};
 use crate::memory::ledger::{Ledger, count};
 use crate::memory::rows::{Delivery, Lane, Seq, open};
 use crate::outbox::OutboxError;
-use crate::record::{DeliveryState, EventState};
+use crate::record::DeliveryState;
 use crate::settle::Release;
 
 impl Ledger {
@@ -17,10 +17,6 @@ impl Ledger {
         now: Timestamp,
         accounts: &[AccountId],
     ) -> Result<u64, OutboxError> {
-        let unmatched = self.events_in.get(&EventState::Unmatched);
-        for seq in unmatched.cloned().unwrap_or_default() {
-            self.move_event(seq, EventState::Accepted, None)?;
-        }
         let held = self.held;
         for account in accounts {
             if let Some(&account) = self.account_ids.get(account) {

@@ -1,5 +1,6 @@
 //! Leases: who may put what on the wire, and for how long.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use crate::outbox::{Claim, OutboxError, Serve};
 use crate::record::{DeliveryState, Leased};
 use crate::settle::Release;
 
+/// How many deliveries that no engine serves one claim gives up.
+const MOST_UNSERVED: usize = 100;
+
 impl Ledger {
     pub(super) fn claim(
         &mut self,
@@ -19,6 +23,7 @@ impl Ledger {
         claim: &Claim,
     ) -> Result<Vec<Leased>, OutboxError> {
         self.take_back(now)?;
+        self.expire_unserved(now, claim)?;
         self.limit_lanes(claim.most_per_lane);
         self.refresh_lanes()?;
         let mut leased = Vec::new();
@@ -108,7 +113,7 @@ impl Ledger {
         let row = self.deliveries.get(seq)?;
         let age = now.since(row.created_at);
         if age >= max_age {
-            self.expire(age, seq)?;
+            self.expire(age, seq, "")?;
             return Ok(None);
         }
         self.change(seq, |row| {
@@ -144,12 +149,45 @@ impl Ledger {
         })
     }
 
-    fn expire(&mut self, age: Duration, seq: Seq) -> Result<(), OutboxError> {
+    /// Gives up what has grown too old and belongs to accounts that the claim does not serve:
+    /// nobody else will.
+    fn expire_unserved(&mut self, now: Timestamp, claim: &Claim) -> Result<(), OutboxError> {
+        let served: BTreeSet<Seq> = claim
+            .serve
+            .iter()
+            .filter_map(|serve| self.account_ids.get(&serve.account).copied())
+            .collect();
+        let mut old = Vec::new();
+        for (_, account) in self
+            .accounts
+            .iter()
+            .filter(|(seq, _)| !served.contains(seq))
+        {
+            let by_age = account.pending.iter();
+            let too_old = by_age.take_while(|(at, _)| now.since(*at) >= claim.max_age);
+            let why = format!("; no engine serves the account `{}`", account.id);
+            let too_old = too_old.map(|(at, seq)| (*seq, now.since(*at), why.clone()));
+            // What a summary on the wire tells of is left to it.
+            let by_itself = too_old.filter(|(seq, ..)| {
+                let row = self.deliveries.get(*seq);
+                row.is_ok_and(|row| row.summary.is_none_or(|leader| leader == *seq))
+            });
+            old.extend(by_itself.take(MOST_UNSERVED - old.len()));
+        }
+        for (seq, age, why) in old {
+            if self.deliveries.get(seq)?.state == DeliveryState::Pending {
+                self.expire(age, seq, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, age: Duration, seq: Seq, because: &str) -> Result<(), OutboxError> {
         self.dissolve(seq)?;
         let row = self.deliveries.get(seq)?;
         let last = row.reason.as_ref().map(|last| format!("; {last}"));
         let why = format!(
-            "gave up after {}{}",
+            "gave up after {}{because}{}",
             time::words(age),
             last.unwrap_or_default()
         );

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use notify_core::Timestamp;
+use notify_core::{Timestamp, WorkflowName};
 
 use crate::memory::ledger::Ledger;
 use crate::memory::rows::{Event, Seq};
 use crate::outbox::OutboxError;
 use crate::record::{
-    Accepted, Conversation, EventId, EventState, NewEvent, PlanContext, StoredEvent, Waiting,
+    Accepted, Aside, Conversation, EventState, NewEvent, PlanContext, StoredEvent, Waiting,
     WorkflowKey,
 };
 use crate::settle::stamp;
@@ -134,12 +134,12 @@ impl Ledger {
         })
     }
 
-    pub(super) fn set_aside(
-        &mut self,
-        event: EventId,
-        state: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError> {
+    pub(super) fn set_aside(&mut self, aside: Aside) -> Result<(), OutboxError> {
+        let Aside {
+            event,
+            state,
+            reason,
+        } = aside;
         let Some(&seq) = self.event_ids.get(&event) else {
             return Ok(());
         };
@@ -154,5 +154,22 @@ impl Ledger {
             ends.first = None;
         }
         self.move_event(seq, state, Some(reason))
+    }
+
+    /// Looks at events anew that nobody could plan, and gives how many.
+    pub(super) fn revive(
+        &mut self,
+        workflows: Option<&[WorkflowName]>,
+    ) -> Result<u64, OutboxError> {
+        let unmatched = self.events_in.get(&EventState::Unmatched);
+        let mut revived = 0;
+        for seq in unmatched.cloned().unwrap_or_default() {
+            let workflow = &self.events.get(seq)?.stored.workflow.workflow;
+            if workflows.is_none_or(|names| names.contains(workflow)) {
+                self.move_event(seq, EventState::Accepted, None)?;
+                revived += 1;
+            }
+        }
+        Ok(revived)
     }
 }

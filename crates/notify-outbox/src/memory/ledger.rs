@@ -85,6 +85,7 @@ impl Ledger {
             lanes: HashMap::new(),
             conversations: HashMap::new(),
             due: BTreeSet::new(),
+            pending: BTreeSet::new(),
         });
         self.account_ids.insert(id.clone(), seq);
         seq
@@ -141,6 +142,8 @@ impl Ledger {
                 };
                 put(queue, place, into);
                 self.pending = counted(self.pending, into);
+                let of_account = &mut self.accounts.get_mut(delivery.account)?.pending;
+                put(of_account, (delivery.created_at, seq), into);
             }
         }
         if !lane.touched {

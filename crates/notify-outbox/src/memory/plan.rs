@@ -133,6 +133,7 @@ impl Ledger {
 fn begins(asked: NewState, late: bool, paused: Option<String>) -> (DeliveryState, Option<String>) {
     match (asked, paused) {
         (NewState::Skipped(reason), _) => (DeliveryState::Skipped, Some(reason)),
+        (NewState::Superseded(reason), _) => (DeliveryState::Superseded, Some(reason)),
         (NewState::Pending, _) if late => {
             let reason = "a later end closed the conversation already";
             (DeliveryState::Superseded, Some(reason.to_owned()))

@@ -129,6 +129,8 @@ pub(super) struct Account {
     pub(super) conversations: HashMap<String, Seq>,
     /// Its lanes in the order in which a claim finds something in them.
     pub(super) due: Queue,
+    /// What waits for its time, in the order in which it was promised.
+    pub(super) pending: Queue,
 }
 
 /// A lane, and the deliveries in it that are not settled.

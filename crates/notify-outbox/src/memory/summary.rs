@@ -15,7 +15,7 @@ use crate::record::{DeliveryState, Summary};
 
 impl Ledger {
     /// Makes a group of what is due in a lane for each recipient for whom there is a storm: more
-    /// than `above` among the first five times as many.
+    /// than `above` among the first five times as many. A large storm makes several.
     pub(super) fn collapse(
         &mut self,
         now: Timestamp,
@@ -36,7 +36,11 @@ impl Ledger {
                 }
             }
             for members in groups.into_values() {
-                self.group(members)?;
+                for members in members.chunks(Summary::MOST) {
+                    if members.len() > above {
+                        self.group(members.to_vec())?;
+                    }
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use super::MemoryOutbox;
 use crate::history::End;
 use crate::outbox::{Claim, Outbox, Serve};
 use crate::record::{
-    Accepted, DeliveryQuery, EventId, EventQuery, EventState, Leased, NewDelivery, NewEvent,
+    Accepted, Aside, DeliveryQuery, EventId, EventQuery, EventState, Leased, NewDelivery, NewEvent,
     NewState, Plan, Recorded, Settled, Spec, SpecDigest, WorkflowPlan, delivery_id,
 };
 use crate::settle::{Policy, Settlement, Tried, decide};
@@ -206,10 +206,13 @@ fn what_nobody_will_plan_is_forgotten_too() {
     let outbox = outbox();
     for number in 0..10_001 {
         let event = event(number);
-        let id = event.id;
+        let aside = Aside {
+            event: event.id,
+            state: EventState::Malformed,
+            reason: "does not read".to_owned(),
+        };
         done(outbox.accept(event)).unwrap();
-        let why = "does not read".to_owned();
-        done(outbox.set_aside(id, EventState::Malformed, why)).unwrap();
+        done(outbox.set_aside(vec![aside])).unwrap();
     }
     let status = done(outbox.status(Vec::new())).unwrap();
     assert_eq!(status.unplannable, 10_000);

@@ -8,7 +8,8 @@ use crate::memory::ledger::{Ledger, count};
 use crate::memory::rows::{Delivery, Event, Seq};
 use crate::outbox::OutboxError;
 use crate::record::{
-    DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState, Status,
+    DeliveryQuery, DeliveryRecord, DeliveryState, EventId, EventQuery, EventRecord, EventState,
+    Status,
 };
 
 impl Ledger {
@@ -94,6 +95,7 @@ impl Ledger {
             state: row.state,
             reason: row.reason.clone(),
             release: row.release,
+            blocked: row.blocked && row.state == DeliveryState::Pending,
             tries: row.tries,
             not_before: row.not_before,
             receipt: row.receipt.clone(),

@@ -1,6 +1,6 @@
 //! Accounts that are paused, and what lets them work again.
 
-use notify_outbox::DeliveryState::{Delivered, Held, Leased, Pending};
+use notify_outbox::DeliveryState::{Delivered, Expired, Held, Leased, Pending};
 use notify_outbox::EventState;
 
 use crate::outbox::bench::{Bench, ids};
@@ -125,20 +125,78 @@ pub async fn what_was_on_the_wire_when_its_account_was_paused_is_held_too(bench:
 
 pub async fn events_that_nobody_could_plan_are_looked_at_anew(bench: Bench) {
     let mut accepted = Vec::new();
-    for (number, state) in [(1, EventState::Unmatched), (2, EventState::Malformed)] {
-        let id = bench.accept_new(&run(number)).await;
+    let events = [
+        (run(1).of("known"), EventState::Unmatched),
+        (run(2).of("known"), EventState::Malformed),
+        (run(3).of("other"), EventState::Unmatched),
+    ];
+    for (event, state) in events {
+        let id = bench.accept_new(&event).await;
         bench.set_aside(id, state, "why").await;
         accepted.push(id);
     }
     assert_eq!(bench.resume(&[ONE]).await, 0, "they are no deliveries");
+    assert!(bench.waiting().await.events.is_empty());
+    assert_eq!(bench.revive(Some(&[])).await, 0);
+    assert_eq!(bench.revive(Some(&["known", "unheard of"])).await, 1);
     let waiting = bench.waiting().await.events;
     let waiting: Vec<_> = waiting.iter().map(|(event, _)| event.id).collect();
     assert_eq!(waiting, accepted[..1]);
     let unmatched = bench.event(accepted[0]).await;
-    assert_eq!((unmatched.state, unmatched.reason), (EventState::Accepted, None));
+    assert_eq!(
+        (unmatched.state, unmatched.reason),
+        (EventState::Accepted, None)
+    );
     let malformed = bench.event(accepted[1]).await;
     assert_eq!(malformed.state, EventState::Malformed);
+    assert_eq!(bench.revive(None).await, 1);
+    assert_eq!(bench.event(accepted[2]).await.state, EventState::Accepted);
     let plan = bench.plan(accepted[0], &[to("ops")]).await;
     bench.record(plan).await;
     bench.attempt(delivered()).await;
+}
+
+pub async fn what_no_engine_serves_is_given_up_when_it_is_too_old(bench: Bench) {
+    let told = [
+        to("ops").through(TWO),
+        to("new").through(TWO).opens("key"),
+        to("new").through(TWO).closes("key"),
+        to("ops"),
+    ];
+    let [tried, open, close, served] = bench.tell(run(1), told).await;
+    let leased = bench.claim(claim().of(&[TWO]).most_per_lane(1)).await;
+    let leased = leased.iter().find(|one| one.id == tried).unwrap();
+    bench.settle(leased, again(secs(7_200))).await;
+    let two_hours = claim().max_age(secs(7_200));
+    bench.pass(secs(7_199));
+    assert_eq!(ids(&bench.claim(two_hours.clone()).await), [served]);
+    assert_eq!(bench.state(tried).await, Pending);
+    bench.pass(secs(1));
+    assert!(bench.claim(two_hours.clone()).await.len() <= 1);
+    let record = bench.delivery(tried).await;
+    assert_eq!(record.state, Expired);
+    let why = "gave up after 2h; no engine serves the account `fake.two`";
+    let reason = record.reason.unwrap();
+    assert!(reason.starts_with(&format!("{why}; ")), "{reason}");
+    for id in [open, close] {
+        let state = bench.state(id).await;
+        assert!(state.is_settled(), "{state}");
+    }
+    let [fresh] = bench.tell(run(2), [to("ops").through(TWO)]).await;
+    bench.claim(two_hours.clone()).await;
+    assert_eq!(bench.state(fresh).await, Pending);
+    bench.pass(secs(7_200));
+    bench.claim(two_hours).await;
+    assert_eq!(bench.reason(fresh).await, why);
+}
+
+pub async fn what_no_engine_serves_is_given_up_bit_by_bit(bench: Bench) {
+    let events = (0..150).map(|number| (run(number), vec![to("ops").through(TWO)]));
+    bench.tell_all(events.collect()).await;
+    bench.pass(secs(60));
+    let minute = claim().max_age(secs(60));
+    for left in [50, 0] {
+        assert!(bench.claim(minute.clone()).await.is_empty());
+        assert_eq!(bench.status().await.pending, left);
+    }
 }

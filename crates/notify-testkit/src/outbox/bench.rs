@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use notify_core::{Clock, DeliveryId, Timestamp};
+use notify_core::{Clock, DeliveryId, Timestamp, WorkflowName};
 use notify_outbox::{
-    Accepted, DeliveryQuery, DeliveryRecord, DeliveryState, End, EventId, EventQuery, EventRecord,
-    EventState, History, Leased, Outbox, Plan, PlanContext, Recorded, Settled, Settlement, Status,
-    Waiting, WorkflowPlan,
+    Accepted, Aside, DeliveryQuery, DeliveryRecord, DeliveryState, End, EventId, EventQuery,
+    EventRecord, EventState, History, Leased, Outbox, Plan, PlanContext, Recorded, Settled,
+    Settlement, Status, Waiting, WorkflowPlan,
 };
 
 use crate::clock::HandClock;
@@ -288,8 +288,22 @@ impl Bench {
 
     /// Takes an event out of planning.
     pub async fn set_aside(&self, event: EventId, state: EventState, reason: &str) {
-        let done = self.outbox().set_aside(event, state, reason.to_owned());
-        done.await.unwrap();
+        let reason = reason.to_owned();
+        let aside = Aside {
+            event,
+            state,
+            reason,
+        };
+        self.outbox().set_aside(vec![aside]).await.unwrap();
+    }
+
+    /// Looks anew at events that nobody could plan; gives how many there were.
+    pub async fn revive(&self, workflows: Option<&[&str]>) -> u64 {
+        let names = |names: &[&str]| {
+            let name = |name: &&str| WorkflowName::new(*name).unwrap();
+            names.iter().map(name).collect()
+        };
+        self.outbox().revive(workflows.map(names)).await.unwrap()
     }
 }
 

@@ -392,3 +392,21 @@ async fn settle_all(bench: &Bench, leased: Vec<Leased>) -> BTreeSet<DeliveryId> 
     }
     settled
 }
+
+pub async fn a_storm_too_large_for_one_summary_goes_as_several(bench: Bench) {
+    let events = (0..Summary::MOST + 10).map(|number| (run(number), vec![to("ops")]));
+    bench.tell_all(events.collect()).await;
+    let mut told = Vec::new();
+    loop {
+        let leased = bench.claim(storm()).await;
+        if leased.is_empty() {
+            break;
+        }
+        for one in leased {
+            told.push(one.summary.as_ref().expect("it is a summary").deliveries);
+            bench.settle(&one, delivered()).await;
+        }
+    }
+    assert_eq!(told, [5_000, 10]);
+    assert_eq!(bench.status().await.pending, 0);
+}

@@ -243,3 +243,26 @@ pub async fn what_is_held_says_what_sets_it_free(bench: Bench) {
     bench.resume(&[ONE]).await;
     assert_eq!(bench.delivery(told[2]).await.release, None);
 }
+
+pub async fn what_waits_for_another_delivery_says_so(bench: Bench) {
+    let first = bench.tell(run(1), [to("ops").opens("key")]).await[0];
+    let second = bench.tell(run(2), [to("ops").opens("key")]).await[0];
+    let blocked = async |id| bench.delivery(id).await.blocked;
+    assert_eq!((blocked(first).await, blocked(second).await), (false, true));
+    bench.attempt(delivered()).await;
+    assert!(!blocked(second).await);
+    bench.attempt(delivered()).await;
+
+    let mut storm = Vec::new();
+    for number in 3..6 {
+        storm.extend(bench.tell(run(number), [to("ops")]).await);
+    }
+    let leader = bench.claim_one(claim().collapse_after(2)).await;
+    for id in &storm {
+        assert_eq!(blocked(*id).await, *id != leader.id);
+    }
+    bench.settle(&leader, delivered()).await;
+    for id in storm {
+        assert!(!blocked(id).await, "it is delivered");
+    }
+}

@@ -200,6 +200,7 @@ fn deliveries(run: &Run, records: &[DeliveryRecord]) {
             State::Rejected => record.state == DeliveryState::Rejected,
             State::Expired => record.state == DeliveryState::Expired,
             State::Skipped => record.state == DeliveryState::Skipped,
+            State::Superseded => record.state == DeliveryState::Superseded,
             // What the store did by itself.
             State::Pending | State::Held(_) => match record.state {
                 DeliveryState::Expired => reason.starts_with("gave up after"),

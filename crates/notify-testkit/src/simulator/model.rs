@@ -149,6 +149,7 @@ pub(crate) enum State {
     Rejected,
     Expired,
     Skipped,
+    Superseded,
 }
 
 /// What goes over the wire under one id: a delivery, or a summary in place of several.

@@ -17,7 +17,7 @@ use super::scene::{Act, ENGINES, Scene, registry};
 use super::trace::Step;
 use super::vendor::enter;
 use super::watched::{Watched, at_once};
-use super::world::{World, pause};
+use super::world::World;
 
 /// How long the pump of a living engine may stand still.
 const STANDSTILL: Duration = Duration::from_secs(5);
@@ -96,7 +96,7 @@ impl Run {
         let begun = Instant::now();
         for (at, act) in std::mem::take(&mut self.scene.acts) {
             self.until(begun + at).await;
-            self.act(act).await;
+            self.act(act);
             if self.is_over() {
                 return;
             }
@@ -193,7 +193,7 @@ impl Run {
 
     /// Lets some time pass, and does what has become due in it.
     async fn tick(&mut self, until: Instant) {
-        self.look_around().await;
+        self.look_around();
         let mut next = until;
         for at in self.slots.iter().filter_map(|slot| slot.restart) {
             next = next.min(at);
@@ -266,7 +266,7 @@ impl Run {
     }
 
     /// Buries the dead, brings back whom it is time for, and takes answers.
-    async fn look_around(&mut self) {
+    fn look_around(&mut self) {
         for slot in 0..ENGINES {
             let dead = self.slots[slot].engine.is_some()
                 && self.world.state().is_dead(self.slots[slot].life);
@@ -303,7 +303,7 @@ impl Run {
                 .is_some_and(|at| at <= Instant::now());
             if due {
                 self.slots[slot].restart = None;
-                self.start(slot).await;
+                self.start(slot);
             }
             self.stands(slot);
         }
@@ -356,7 +356,7 @@ impl Run {
         }
     }
 
-    async fn start(&mut self, slot: usize) {
+    fn start(&mut self, slot: usize) {
         if self.slots[slot].engine.is_some() {
             return;
         }
@@ -377,24 +377,19 @@ impl Run {
             .clock(Arc::clone(&self.world.clock) as Arc<dyn Clock>)
             .random(Arc::new(dice))
             .settings(self.scene.settings);
-        match timeout(BEYOND, builder.start()).await {
-            Ok(Ok(started)) => {
+        match builder.start() {
+            Ok(started) => {
                 self.slots[slot].engine = Some(started);
                 self.slots[slot].life = engine;
             }
-            // The outbox is away, or it died of the start: another attempt.
-            Ok(Err(EngineError::Outbox(_))) | Err(_) => {
-                self.world.dies(engine);
-                self.slots[slot].restart = Some(Instant::now() + Duration::from_secs(1));
-            }
-            Ok(Err(err)) => self.violate(format!("an engine does not start: {err}")),
+            Err(err) => self.violate(format!("an engine does not start: {err}")),
         }
     }
 
-    async fn act(&mut self, act: Act) {
+    fn act(&mut self, act: Act) {
         match act {
             Act::Emit(index) => self.emit(index),
-            Act::Start(slot) => self.start(slot).await,
+            Act::Start(slot) => self.start(slot),
             Act::Kill(slot) => {
                 if self.slots[slot].engine.is_some() {
                     let engine = self.slots[slot].life;
@@ -570,21 +565,12 @@ impl Run {
         self.world.step(Step::Reload { engine, version });
         let config = self.scene.config(version, engine, &registry());
         self.slots[slot].version = version;
-        let again = self.scene.config(version, engine, &registry());
         self.call(
             slot,
             "reload",
             Duration::ZERO,
             None,
-            move |engine: Engine| async move {
-                // An outbox that is away comes back.
-                let mut reloaded = engine.reload(config).await;
-                while reloaded.is_err() {
-                    pause(Duration::from_secs(1)).await;
-                    reloaded = engine.reload(again.clone()).await;
-                }
-                reloaded.map(|()| Came::Nothing)
-            },
+            move |engine: Engine| async move { engine.reload(config).map(|()| Came::Nothing) },
         );
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use notify_core::{AccountId, DeliveryId};
+use notify_core::{AccountId, DeliveryId, WorkflowName};
 use notify_outbox::{
-    Accepted, Claim, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState,
-    Leased, MemoryOutbox, NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status,
-    Waiting, WorkflowPlan,
+    Accepted, Aside, Claim, DeliveryQuery, DeliveryRecord, EventQuery, EventRecord, Leased,
+    MemoryOutbox, NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status, Waiting,
+    WorkflowPlan,
 };
 
 use super::{Ledgers, Report, simulate, simulate_shown};
@@ -90,13 +90,12 @@ impl Outbox for Flawed {
         self.ledger.record(plans).await
     }
 
-    async fn set_aside(
-        &self,
-        event: EventId,
-        state: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError> {
-        self.ledger.set_aside(event, state, reason).await
+    async fn set_aside(&self, events: Vec<Aside>) -> Result<(), OutboxError> {
+        self.ledger.set_aside(events).await
+    }
+
+    async fn revive(&self, workflows: Option<Vec<WorkflowName>>) -> Result<u64, OutboxError> {
+        self.ledger.revive(workflows).await
     }
 
     async fn claim(&self, mut claim: Claim) -> Result<Vec<Leased>, OutboxError> {

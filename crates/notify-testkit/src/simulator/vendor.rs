@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use notify_core::schema::JsonSchema;
 use notify_core::{
     Account, AccountId, Capabilities, Cause, Continuity, Delivery, DeliveryContext, Limits,
     Malformed, Message, Notification, NotificationKind, NotificationOptions, Outcome, Payload,
@@ -34,13 +35,15 @@ pub(crate) fn enter(world: Option<Arc<World>>) {
 /// The kind, and its provider.
 pub(crate) struct Sim;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct SimOptions {}
 
 impl NotificationOptions for SimOptions {}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct Name(String);
 
 impl fmt::Display for Name {
@@ -63,8 +66,9 @@ impl NotificationKind for Sim {
     type Recipient = Name;
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(crate = "notify_core::schemars")]
 pub(crate) struct SimConfig {
     index: usize,
     engine: u32,

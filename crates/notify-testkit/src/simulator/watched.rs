@@ -5,11 +5,10 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use notify_core::{AccountId, Clock, DeliveryId, Timestamp};
+use notify_core::{AccountId, Clock, DeliveryId, Timestamp, WorkflowName};
 use notify_outbox::{
-    Accepted, Claim, DeliveryQuery, DeliveryRecord, EventId, EventQuery, EventRecord, EventState,
-    Leased, NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status, Waiting,
-    WorkflowPlan,
+    Accepted, Aside, Claim, DeliveryQuery, DeliveryRecord, EventQuery, EventRecord, Leased,
+    NewEvent, Outbox, OutboxError, Recorded, Settled, Settlement, Status, Waiting, WorkflowPlan,
 };
 use tokio::time::Instant;
 
@@ -149,16 +148,28 @@ impl Outbox for Watched {
         .await
     }
 
-    async fn set_aside(
-        &self,
-        event: EventId,
-        to: EventState,
-        reason: String,
-    ) -> Result<(), OutboxError> {
+    async fn set_aside(&self, events: Vec<Aside>) -> Result<(), OutboxError> {
+        let given = events.clone();
         self.call(
-            "put an event aside",
-            async |ledger| ledger.set_aside(event, to, reason).await,
-            |state, (), _| vec![state.model.aside(event, to)],
+            "put events aside",
+            async |ledger| ledger.set_aside(events).await,
+            |state, (), _| {
+                let aside = |one: &Aside| state.model.aside(one.event, one.state);
+                given.iter().map(aside).collect()
+            },
+        )
+        .await
+    }
+
+    async fn revive(&self, workflows: Option<Vec<WorkflowName>>) -> Result<u64, OutboxError> {
+        let given = workflows.clone();
+        self.call(
+            "look at events anew",
+            async |ledger| ledger.revive(workflows).await,
+            |state, revived, _| {
+                state.model.revived(given.as_deref(), *revived);
+                Vec::new()
+            },
         )
         .await
     }
@@ -166,6 +177,7 @@ impl Outbox for Watched {
     async fn claim(&self, claim: Claim) -> Result<Vec<Leased>, OutboxError> {
         let given = claim.clone();
         let engine = self.engine;
+        self.world.state().stirred(engine);
         self.call(
             "claim deliveries",
             async |ledger| ledger.claim(claim).await,
@@ -186,6 +198,7 @@ impl Outbox for Watched {
 
     async fn resume(&self, accounts: Vec<AccountId>) -> Result<u64, OutboxError> {
         let given = accounts.clone();
+        self.world.state().stirred(self.engine);
         self.call(
             "resume accounts",
             async |ledger| ledger.resume(accounts).await,

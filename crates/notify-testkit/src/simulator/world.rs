@@ -104,11 +104,18 @@ impl WorldState {
         self.lives.get(&engine).is_none_or(|life| life.dead)
     }
 
-    /// Notes a turn of an engine's pump.
-    pub(crate) fn turned(&mut self, engine: u32) {
-        let moves = self.moves;
+    /// Notes that an engine's pump does something.
+    pub(crate) fn stirred(&mut self, engine: u32) {
         if let Some(life) = self.lives.get_mut(&engine) {
             life.last_turn = Instant::now();
+        }
+    }
+
+    /// Notes a turn of an engine's pump.
+    pub(crate) fn turned(&mut self, engine: u32) {
+        self.stirred(engine);
+        let moves = self.moves;
+        if let Some(life) = self.lives.get_mut(&engine) {
             let still = life.seen_moves == moves;
             life.idle_turns = if still { life.idle_turns + 1 } else { 0 };
             life.seen_moves = moves;

@@ -100,7 +100,11 @@ impl Model {
         let mut wrong = Vec::new();
         match state {
             State::Pending | State::Leased { .. } => {}
-            State::Delivered | State::Rejected | State::Skipped | State::Expired => {
+            State::Delivered
+            | State::Rejected
+            | State::Skipped
+            | State::Superseded
+            | State::Expired => {
                 wrong.push(format!("law 3: it was {state:?} already"));
             }
             State::Held(release) => wrong.push(format!("law 3: it was held ({release:?})")),
@@ -276,11 +280,6 @@ impl Model {
 
     /// Takes in that paused accounts work again.
     pub(crate) fn resumed(&mut self, accounts: &[notify_core::AccountId], now: Timestamp) {
-        for event in self.events.values_mut() {
-            if event.state == notify_outbox::EventState::Unmatched {
-                event.state = notify_outbox::EventState::Accepted;
-            }
-        }
         for id in accounts {
             let account = self.account_of(id);
             let was_paused = std::mem::take(&mut self.accounts[account].paused);

@@ -1,6 +1,6 @@
 //! What is accepted once, planned once, and planned from the right past.
 
-use notify_core::{Action, IfUnknown, Past, TerminalPhase, Timestamp};
+use notify_core::{Action, IfUnknown, Past, TerminalPhase, Timestamp, WorkflowName};
 use notify_outbox::{
     Accepted, EventId, EventState, NewDelivery, NewEvent, NewState, Plan, Recorded, Release,
     WorkflowKey, WorkflowPlan, settle,
@@ -99,6 +99,22 @@ impl Model {
         Step::Aside {
             event: self.event_number(id),
             state: state.name(),
+        }
+    }
+
+    /// Looks at events anew that nobody could plan.
+    pub(crate) fn revived(&mut self, workflows: Option<&[WorkflowName]>, count: u64) {
+        let meant = |event: &Event| {
+            let named = |names: &[WorkflowName]| names.contains(&event.workflow.workflow);
+            event.state == EventState::Unmatched && workflows.is_none_or(named)
+        };
+        let mut revived = 0;
+        for event in self.events.values_mut().filter(|event| meant(event)) {
+            event.state = EventState::Accepted;
+            revived += 1;
+        }
+        if revived != count {
+            self.violate("other events were looked at anew than those that were meant");
         }
     }
 
@@ -226,7 +242,7 @@ impl Model {
         let number = u32::try_from(self.deliveries.len()).expect("few deliveries");
         let skipped = match &delivery.state {
             NewState::Pending => None,
-            NewState::Skipped(why) => Some(why.clone()),
+            NewState::Skipped(why) | NewState::Superseded(why) => Some(why.clone()),
         };
         let known = Known {
             number,
@@ -237,7 +253,10 @@ impl Model {
             order: (ended_at, event),
             if_unknown: delivery.if_unknown,
             // From nothing: a settled state, so that the lane's count is right.
-            state: State::Skipped,
+            state: match delivery.state {
+                NewState::Superseded(_) => State::Superseded,
+                _ => State::Skipped,
+            },
             tries: 0,
             attempts: 0,
             token: 0,
