@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look into the ledger, and mend what is stuck there
     Outbox(OutboxArgs),
+    /// Print the JSON Schema of definitions or of `notify.toml`, for editors and validators
+    Schema(SchemaArgs),
     /// Run a local Slack, PagerDuty and mail server with an inbox page
     Sandbox(SandboxArgs),
 }
@@ -58,6 +60,9 @@ impl Command {
 pub(crate) struct RunArgs {
     /// The workflow's definition
     pub(crate) definition: PathBuf,
+    /// Which workflow it is, where the definition declares several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
     /// Deliver to a local Slack, PagerDuty and mail server: no account, no configuration
     #[arg(long, conflicts_with = "config")]
     pub(crate) sandbox: bool,
@@ -107,7 +112,7 @@ impl RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConfigArg {
-    /// Accounts and outbox
+    /// Accounts, outbox, rules, templates and how the engine works
     #[arg(
         long = "config",
         env = "NOTIFY_CONFIG",
@@ -124,7 +129,7 @@ pub(crate) struct EmitArgs {
     /// Where the events are; `-` for standard input
     #[arg(default_value = "-")]
     pub(crate) file: PathBuf,
-    /// Definitions of the workflows that ended
+    /// Definitions of the workflows that ended, by name or by pattern
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) definitions: Vec<PathBuf>,
     /// Only record, and leave delivery to a `notify deliver`
@@ -156,7 +161,7 @@ impl EmitArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = DeliverArgs::EXIT)]
 pub(crate) struct DeliverArgs {
-    /// Definitions of workflows whose ends other programs record
+    /// Definitions of workflows whose ends other programs record, by name or by pattern
     pub(crate) definitions: Vec<PathBuf>,
     /// Leave when nothing is pending any more; with exit status 1 when something is held
     #[arg(long)]
@@ -166,17 +171,48 @@ pub(crate) struct DeliverArgs {
 }
 
 impl DeliverArgs {
-    const EXIT: &'static str = "Exit status: 0 when it was asked to end, and with --until-empty \
+    const EXIT: &'static str = "Definitions, settings and files with secrets are read again when \
+        they change, and everything on SIGHUP: a sound whole is put into force, anything else is \
+        told of and changes nothing. A change of `[outbox]` or `[engine]` needs a restart. \
+        With --until-empty nothing is read again.\n\n\
+        Exit status: 0 when it was asked to end, and with --until-empty \
         when nothing is left; 1 when something is left or the outbox fails; 2 when a file or an \
         argument is wrong. What is left is listed on standard error.";
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = CheckArgs::EXIT)]
 pub(crate) struct CheckArgs {
-    /// Definitions of workflows
+    /// Definitions of workflows, by name or by pattern; without any, the settings are checked alone
     pub(crate) definitions: Vec<PathBuf>,
+    /// Answer with one JSON document on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print everything that is in force and where it came from, with references for secrets
+    #[arg(long)]
+    pub(crate) effective: bool,
     #[command(flatten)]
     pub(crate) config: ConfigArg,
+}
+
+impl CheckArgs {
+    const EXIT: &'static str = "Exit status: 0 when everything is sound; 2 when something is \
+        wrong, and all of it is told. A secret that cannot be read is a warning.";
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchemaArgs {
+    /// Which file it describes
+    #[arg(value_enum, default_value_t = SchemaOf::Definitions, value_name = "FILE")]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Definitions of workflows, in YAML or JSON
+    Definitions,
+    /// `notify.toml`
+    Settings,
 }
 
 #[derive(Debug, clap::Args)]

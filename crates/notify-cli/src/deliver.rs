@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+use tokio::sync::Notify;
 use workflow_notify::core::DeliveryId;
 use workflow_notify::engine::{Engine, EngineError};
 use workflow_notify::outbox::{DeliveryQuery, Status};
 
 use crate::args::DeliverArgs;
 use crate::exit;
+use crate::reload::Reload;
 use crate::report;
 use crate::setup::{self, Refused};
 use crate::signals::Signals;
@@ -26,18 +29,28 @@ const REPORTED: usize = 10_000;
 pub(crate) async fn deliver(args: DeliverArgs) -> ExitCode {
     let begin = async {
         let setup = setup::load(&args.definitions, &args.config.path)?;
-        setup.secrets();
+        // In memory nothing is there to be delivered.
+        drop(setup.ledger()?);
+        setup.secrets().await?;
         let signals = Signals::listen()
             .map_err(|err| Refused::because(&format!("cannot listen for signals: {err}")))?;
-        Ok::<_, Refused>((setup.engine().await?, signals))
+        let engine = setup.engine()?;
+        Ok::<_, Refused>((engine, Reload::new(setup), signals))
     };
-    let Ok((engine, mut signals)) = begin.await else {
+    let Ok((engine, reload, mut signals)) = begin.await else {
         return exit::WRONG_INPUT.into();
     };
     let mut stopped = false;
+    let asked = Notify::new();
+    let work = async {
+        if args.until_empty {
+            return empty(&engine).await;
+        }
+        match reload.run(&engine, &asked).await {}
+    };
     let delivered = tokio::select! {
-        delivered = pump(&engine, args.until_empty) => delivered,
-        signal = signals.next() => {
+        delivered = work => delivered,
+        signal = end(&mut signals, (!args.until_empty).then_some(&asked)) => {
             report::say(format_args!("{signal}: what is not delivered stays in the outbox"));
             stopped = true;
             Ok(())
@@ -63,10 +76,17 @@ pub(crate) async fn deliver(args: DeliverArgs) -> ExitCode {
     }
 }
 
-async fn pump(engine: &Engine, until_empty: bool) -> Result<(), EngineError> {
-    if !until_empty {
-        return std::future::pending().await;
+/// Waits until somebody wants an end; a SIGHUP asks for a reload where there is one.
+async fn end(signals: &mut Signals, reload: Option<&Notify>) -> Signal {
+    loop {
+        match (signals.next().await, reload) {
+            (Signal::SIGHUP, Some(reload)) => reload.notify_one(),
+            (signal, _) => return signal,
+        }
     }
+}
+
+async fn empty(engine: &Engine) -> Result<(), EngineError> {
     let before = engine.deliveries(DeliveryQuery::latest(REPORTED)).await?;
     let settled: BTreeSet<DeliveryId> = before
         .into_iter()

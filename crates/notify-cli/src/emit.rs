@@ -22,7 +22,7 @@ use crate::events::{self, Found};
 use crate::exit;
 use crate::patience;
 use crate::report;
-use crate::setup::{self, Refused};
+use crate::setup::{self, Fate, Refused};
 use crate::signals::Signals;
 
 /// How many events are on their way into the ledger at once: they share commits.
@@ -41,15 +41,16 @@ pub(crate) async fn emit(args: EmitArgs) -> ExitCode {
         let signals = Signals::listen()
             .map_err(|err| Refused::because(&format!("cannot listen for signals: {err}")))?;
         let ledger = if args.record_only {
-            Ledger::Recorder(Recorder::new(setup.outbox()?))
+            Ledger::Recorder(Recorder::new(setup.ledger()?))
         } else {
-            setup.secrets();
-            Ledger::Engine(setup.engine().await?)
+            setup.secrets().await?;
+            Ledger::Engine(setup.engine()?)
         };
-        let found = read(input, setup.registry)?;
-        Ok::<_, Refused>((found, signals, ledger))
+        let fate = Fate::of(&setup);
+        let found = read(input, setup.files.registry)?;
+        Ok::<_, Refused>((found, signals, ledger, fate))
     };
-    let Ok((found, mut signals, ledger)) = begin.await else {
+    let Ok((found, mut signals, ledger, fate)) = begin.await else {
         return exit::WRONG_INPUT.into();
     };
     let mut emitting = Emitting {
@@ -66,7 +67,7 @@ pub(crate) async fn emit(args: EmitArgs) -> ExitCode {
     let code = emitting.code();
     let stopped = emitting.stopped.is_some();
     if let Ledger::Engine(engine) = &ledger {
-        deliver(engine, args.wait, stopped, &mut signals).await;
+        deliver(engine, args.wait, stopped, fate, &mut signals).await;
     }
     code
 }
@@ -363,7 +364,13 @@ impl fmt::Display for Short<'_> {
 }
 
 /// Goes on delivering for a while, and says so when something is left.
-async fn deliver(engine: &Engine, wait: Duration, stopped: bool, signals: &mut Signals) {
+async fn deliver(
+    engine: &Engine,
+    wait: Duration,
+    stopped: bool,
+    fate: Fate,
+    signals: &mut Signals,
+) {
     if !stopped {
         // CANCEL-SAFE: draining only waits for what the engine does anyway.
         tokio::select! {
@@ -373,13 +380,12 @@ async fn deliver(engine: &Engine, wait: Duration, stopped: bool, signals: &mut S
                 }
             }
             signal = signals.next() => {
-                report::warning(format!("{signal}: what is not delivered stays in the outbox"));
+                report::warning(format!("{signal}: what is not delivered {fate}"));
             }
         }
     }
     match engine.shutdown(GRACE).await {
-        Ok(left) if left.status.is_idle() && left.status.held == 0 => {}
-        Ok(left) => report::say(report::left_over(&left.status)),
+        Ok(left) => fate.of_rest(&left.status),
         Err(err) => report::warning(report::chain(&err)),
     }
 }

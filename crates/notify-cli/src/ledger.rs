@@ -32,7 +32,7 @@ pub(crate) async fn outbox(args: OutboxArgs) -> ExitCode {
 }
 
 pub(crate) fn open(config: &ConfigArg) -> Result<SqliteOutbox, Refused> {
-    setup::load(&[], &config.path)?.outbox()
+    setup::load(&[], &config.path)?.ledger()
 }
 
 pub(crate) fn failed(err: &OutboxError) -> Refused {
@@ -51,8 +51,8 @@ pub(crate) fn write(lines: impl IntoIterator<Item = String>) {
 
 fn init(config: &ConfigArg) -> Result<(), Refused> {
     let setup = setup::load(&[], &config.path)?;
-    setup.outbox()?;
-    let path = setup.settings.outbox_path();
+    setup.ledger()?;
+    let path = setup.loaded.settings.outbox_path();
     let path = path.canonicalize().unwrap_or(path);
     write([
         format!("outbox  {}", path.display()),

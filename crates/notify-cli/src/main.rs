@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod deliver;
+mod draw;
 mod emit;
 mod events;
 mod exit;
@@ -12,12 +13,15 @@ mod job;
 mod ledger;
 mod mend;
 mod patience;
+mod reload;
 mod report;
 mod run;
 mod sandbox;
+mod schema;
 mod setup;
 mod signals;
 mod tail;
+mod tuning;
 
 use std::process::ExitCode;
 
@@ -55,8 +59,9 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Emit(args) => emit::emit(args).await,
             Command::Deliver(args) => deliver::deliver(args).await,
-            Command::Check(args) => check::check(&args),
+            Command::Check(args) => check::check(args).await,
             Command::Outbox(args) => ledger::outbox(args).await,
+            Command::Schema(args) => schema::schema(&args),
             Command::Sandbox(args) => sandbox::sandbox(args).await,
         }
     });

@@ -16,11 +16,14 @@ use crate::job::{Ended, Job};
 use crate::patience;
 use crate::report;
 use crate::sandbox::Local;
-use crate::setup::{self, Refused};
+use crate::setup::{self, Fate, Refused, Setup};
 use crate::signals::Signals;
 
 /// How long attempts in flight may go on after we were asked to end.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How many workflows are listed to choose from.
+const LISTED: usize = 20;
 
 pub(crate) async fn run(args: RunArgs) -> ExitCode {
     let hold = args.hold;
@@ -35,6 +38,7 @@ pub(crate) async fn run(args: RunArgs) -> ExitCode {
         execution,
         mut signals,
         sandbox,
+        fate,
     } = begun;
     let started_at = SystemClock.now();
     let ended = Job {
@@ -66,11 +70,14 @@ pub(crate) async fn run(args: RunArgs) -> ExitCode {
             report::error(&format!("{summary}, and not everybody is told: {}", report::chain(&err)));
         },
         signal = signals.next() => {
-            report::warning(format!("{signal}: what is not delivered stays in the outbox"));
+            report::warning(format!("{signal}: what is not delivered {fate}"));
         }
     }
-    if let Err(err) = engine.shutdown(GRACE).await {
-        report::warning(report::chain(&err));
+    match engine.shutdown(GRACE).await {
+        // What stays on record was said of each delivery.
+        Ok(left) if fate == Fate::Lost => fate.of_rest(&left.status),
+        Ok(_) => {}
+        Err(err) => report::warning(report::chain(&err)),
     }
     if let Some(sandbox) = sandbox {
         sandbox.finish(hold, &mut signals).await;
@@ -86,6 +93,7 @@ struct Begun {
     execution: Execution,
     signals: Signals,
     sandbox: Option<Local>,
+    fate: Fate,
 }
 
 impl Begun {
@@ -101,11 +109,9 @@ impl Begun {
             .map_or(&args.config.path, |local| &local.settings);
         let setup = setup::load(definition, settings)?;
         let execution = execution(args).map_err(|err| Refused::because(&err.message))?;
-        let workflow = setup.config.workflows().next().cloned();
-        let workflow =
-            workflow.ok_or_else(|| Refused::because("the definition declares no workflow"))?;
-        let secrets = setup.secrets();
-        let engine = setup.engine().await?;
+        let workflow = chosen(&setup, args)?;
+        let secrets = setup.secrets().await?;
+        let engine = setup.engine()?;
         let signals = Signals::listen()
             .map_err(|err| Refused::because(&format!("cannot listen for signals: {err}")))?;
         Ok(Self {
@@ -115,7 +121,38 @@ impl Begun {
             execution,
             signals,
             sandbox,
+            fate: Fate::of(&setup),
         })
+    }
+}
+
+/// Finds the workflow that is meant.
+fn chosen(setup: &Setup, args: &RunArgs) -> Result<Workflow, Refused> {
+    let all: Vec<&Workflow> = setup.config().workflows().collect();
+    let file = args.definition.display();
+    let names = || {
+        let listed = all.iter().take(LISTED).map(|one| one.name().as_str());
+        let listed: Vec<&str> = listed.collect();
+        let more = if all.len() > LISTED { ", …" } else { "" };
+        format!("{}{more}", listed.join(", "))
+    };
+    match (&args.workflow, all.as_slice()) {
+        (Some(name), all) => {
+            let found = all.iter().find(|one| one.name().as_str() == name);
+            found.map(|found| (*found).clone()).ok_or_else(|| {
+                let refused = Refused::because(&format!("`{file}` declares no workflow `{name}`"));
+                report::hint(&format!("it declares {}", names()));
+                refused
+            })
+        }
+        (None, [workflow]) => Ok((*workflow).clone()),
+        (None, []) => Err(Refused::because("the definition declares no workflow")),
+        (None, all) => {
+            let many = all.len();
+            let refused = Refused::because(&format!("`{file}` declares {many} workflows"));
+            report::hint(&format!("choose one with `--workflow NAME`: {}", names()));
+            Err(refused)
+        }
     }
 }
 

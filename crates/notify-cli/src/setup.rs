@@ -1,22 +1,20 @@
-//! From files to what is in force, and how problems with them are shown.
+//! From files to what is in force.
 
-use std::io::Write;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+use workflow_notify::SqliteOutbox;
 use workflow_notify::core::{Config, Registry, Secrets, SystemClock};
-use workflow_notify::files::{self, Definitions, Diagnostic, Diagnostics, Settings};
+use workflow_notify::engine::Engine;
+use workflow_notify::files::{
+    self, Definitions, Diagnostics, Installation, Loaded, Outbox, Reading, Watch,
+};
+use workflow_notify::outbox::{MemoryOutbox, Status};
 use workflow_notify::prelude::Arc;
-use workflow_notify::{SqliteOutbox, engine::Engine};
 
+use crate::draw::draw;
 use crate::report;
-
-/// Everything a command needs to begin.
-pub(crate) struct Setup {
-    pub(crate) registry: Registry,
-    pub(crate) config: Config,
-    pub(crate) settings: Settings,
-}
+use crate::tuning;
 
 /// Why a command did not begin. It has been said already.
 #[derive(Debug)]
@@ -35,91 +33,169 @@ pub(crate) fn registry() -> Result<Registry, Refused> {
     Registry::discover().map_err(|err| Refused::because(&err.to_string()))
 }
 
+/// The files that a command was given, and the providers that understand them.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) registry: Registry,
+    installation: Installation,
+}
+
+impl Files {
+    pub(crate) fn new(definitions: &[PathBuf], settings: &Path) -> Result<Self, Refused> {
+        Ok(Self {
+            registry: registry()?,
+            installation: Installation::new(definitions, settings),
+        })
+    }
+
+    /// Reads all of them anew.
+    pub(crate) fn read(&self) -> Reading {
+        self.installation.read(&self.registry)
+    }
+}
+
+/// Everything a command needs to begin.
+pub(crate) struct Setup {
+    pub(crate) files: Files,
+    pub(crate) loaded: Loaded,
+    pub(crate) watch: Watch,
+}
+
 /// Reads definitions and settings, and says everything that is wrong with either.
 pub(crate) fn load(definitions: &[PathBuf], settings: &Path) -> Result<Setup, Refused> {
-    let registry = registry()?;
-    if !settings.exists() {
-        // The definitions' problems are worth knowing all the same.
-        files::definitions(&registry, definitions).map_err(|found| show(&found))?;
-        return Err(missing(settings));
-    }
-    let (definitions, settings) = Diagnostics::both(
-        files::definitions(&registry, definitions),
-        Settings::read(&registry, settings),
-    )
-    .map_err(|found| show(&found))?;
-    let config = files::config(&definitions, &settings, settings.secrets());
-    let config = config.map_err(|found| show(&found))?;
-    draw(&definitions.warnings());
+    let files = Files::new(definitions, settings)?;
+    let Reading { loaded, watch } = files.read();
+    let loaded = loaded.map_err(|found| refused(&found, settings))?;
+    draw(&loaded.warnings());
     Ok(Setup {
-        registry,
-        config,
-        settings,
+        files,
+        loaded,
+        watch,
     })
+}
+
+/// Shows what is wrong, and the way on for who has nothing yet.
+pub(crate) fn refused(found: &Diagnostics, settings: &Path) -> Refused {
+    draw(found);
+    hint_at_missing(settings);
+    Refused
+}
+
+/// Says what the settings are for, where there are none.
+pub(crate) fn hint_at_missing(settings: &Path) {
+    if !settings.exists() {
+        let file = settings.display();
+        report::hint(&format!(
+            "`{file}` says which accounts to send through; `--config` names another"
+        ));
+        report::hint("`notify run … --sandbox` needs none");
+    }
 }
 
 /// Reads definitions alone.
 pub(crate) fn definitions(registry: &Registry, paths: &[PathBuf]) -> Result<Definitions, Refused> {
-    files::definitions(registry, paths).map_err(|found| show(&found))
+    files::definitions(registry, paths).map_err(|found| {
+        draw(&found);
+        Refused
+    })
 }
 
-fn missing(settings: &Path) -> Refused {
-    report::error(&format!("there is no `{}`", settings.display()));
-    let help = "it says which accounts to send through; name another with `--config`, or try \
-                `notify run … --sandbox`, which needs none";
-    report::hint(help);
-    Refused
+/// Reads every secret, on a thread that may wait: a command takes its time.
+pub(crate) async fn read_secrets(config: &Config) -> Result<Secrets, Refused> {
+    let config = config.clone();
+    tokio::task::spawn_blocking(move || config.resolve_secrets())
+        .await
+        .map_err(|err| Refused::because(&format!("the secrets cannot be read: {err}")))
 }
 
-/// Shows what is wrong.
-pub(crate) fn show(diagnostics: &Diagnostics) -> Refused {
-    draw(diagnostics);
-    Refused
-}
-
-/// Draws problems as people read them: place, line, caret, help.
-fn draw<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) {
-    let theme = GraphicalTheme {
-        characters: ThemeCharacters::unicode(),
-        styles: ThemeStyles::ansi(),
-    };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(80);
-    let mut text = String::new();
-    for diagnostic in diagnostics {
-        // Writing into a string cannot fail.
-        handler.render_report(&mut text, diagnostic).ok();
-        text.push('\n');
+/// Warns of secrets that are not there.
+pub(crate) fn warn_of_missing(secrets: &Secrets) {
+    for err in secrets.missing() {
+        report::warning(format!("{err}; what needs it will be held"));
     }
-    // The stream takes the colours out where nobody would see them.
-    anstream::stderr().write_all(text.as_bytes()).ok();
+}
+
+/// What becomes of the outbox when the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It stays on record.
+    Kept,
+    /// It is gone.
+    Lost,
+}
+
+impl Fate {
+    pub(crate) fn of(setup: &Setup) -> Self {
+        match setup.loaded.settings.outbox() {
+            Outbox::Memory => Self::Lost,
+            _ => Self::Kept,
+        }
+    }
+
+    /// Says what is left, if anything is.
+    pub(crate) fn of_rest(self, left: &Status) {
+        let counts = report::left_over(left);
+        match self {
+            _ if left.is_idle() && left.held == 0 => {}
+            Self::Kept => report::say(counts),
+            Self::Lost => report::warning(format!("{counts}; it is in memory and lost now")),
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kept => "stays in the outbox",
+            Self::Lost => "is lost: the outbox is in memory",
+        })
+    }
 }
 
 impl Setup {
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
+    }
+
     /// Reads every secret, warns of those that are not there, and gives the others for masking.
     ///
     /// A missing secret does not keep the command from being run: what cannot be sent is held.
-    pub(crate) fn secrets(&self) -> Secrets {
-        let secrets = self.config.resolve_secrets();
-        for err in secrets.missing() {
-            report::warning(format!("{err}; what needs it will be held"));
-        }
-        secrets
+    pub(crate) async fn secrets(&self) -> Result<Secrets, Refused> {
+        let secrets = read_secrets(self.config()).await?;
+        warn_of_missing(&secrets);
+        Ok(secrets)
     }
 
-    /// Opens the ledger and starts delivering.
-    pub(crate) async fn engine(&self) -> Result<Engine, Refused> {
-        let outbox = self.outbox()?;
-        Engine::builder(self.registry.clone())
-            .config(self.config.clone())
-            .outbox(outbox)
-            .start()
-            .await
-            .map_err(|err| Refused::because(&report::chain(&err)))
+    /// Opens the outbox and starts delivering.
+    pub(crate) fn engine(&self) -> Result<Engine, Refused> {
+        let settings = tuning::settings(self.loaded.settings.engine());
+        let builder = Engine::builder(self.files.registry.clone())
+            .config(self.config().clone())
+            .settings(settings);
+        let builder = match Fate::of(self) {
+            Fate::Kept => builder.outbox(self.ledger()?),
+            Fate::Lost => builder.outbox(MemoryOutbox::new(Arc::new(SystemClock))),
+        };
+        let started = builder.start();
+        started.map_err(|err| Refused::because(&report::chain(&err)))
     }
 
-    /// Opens the ledger.
-    pub(crate) fn outbox(&self) -> Result<SqliteOutbox, Refused> {
-        SqliteOutbox::open(&self.settings.outbox_path(), Arc::new(SystemClock))
+    /// Opens the ledger that several commands share.
+    pub(crate) fn ledger(&self) -> Result<SqliteOutbox, Refused> {
+        let path = match self.loaded.settings.outbox() {
+            Outbox::Sqlite(path) => path,
+            other => {
+                report::error(&format!(
+                    "the outbox is `{other}`, which begins empty and is gone when a command ends"
+                ));
+                report::hint(
+                    "this command works on what other commands recorded or will deliver: write \
+                     `url = \"sqlite:notify.db\"` under `[outbox]`",
+                );
+                return Err(Refused);
+            }
+        };
+        SqliteOutbox::open(&path, Arc::new(SystemClock))
             .map_err(|err| Refused::because(&report::chain(&err)))
     }
 }

@@ -20,7 +20,7 @@ use notify_slack as _;
 pub mod prelude {
     pub use std::sync::Arc;
 
-    pub use notify_config::{Definitions, Settings, config, definitions};
+    pub use notify_config::{Definitions, Installation, Settings, config, definitions};
     pub use notify_core::TerminalPhase::{self, Aborted, Failed, Succeeded, TimedOut};
     pub use notify_core::condition::{changed, recovered};
     pub use notify_core::{

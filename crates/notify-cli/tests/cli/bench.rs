@@ -117,6 +117,22 @@ impl Bench {
         self.run(options, script).output().unwrap()
     }
 
+    /// Rewrites the settings; whoever reads them sees the old or the new ones, and no part.
+    pub(crate) fn settings(&self, edit: impl FnOnce(String) -> String) {
+        let path = self.path("sandbox/notify.toml");
+        let edited = edit(fs::read_to_string(&path).unwrap());
+        fs::write(self.path("sandbox/new.toml"), edited).unwrap();
+        fs::rename(self.path("sandbox/new.toml"), path).unwrap();
+    }
+
+    /// Records one end for another process to deliver.
+    pub(crate) fn emit(&self, event: &Value) {
+        fs::write(self.path("event.json"), event.to_string()).unwrap();
+        let mut command = self.notify(&["emit", "event.json", "--record-only"]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
     /// What arrived, the earliest first.
     pub(crate) fn messages(&self) -> Vec<Value> {
         let answer = http(&self.inbox, "GET /messages.json", "", "");

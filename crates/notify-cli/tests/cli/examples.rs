@@ -201,6 +201,7 @@ fn the_commands_exit_statuses_are_in_their_help() {
         &["run"][..],
         &["emit"],
         &["deliver"],
+        &["check"],
         &["outbox", "replay"],
         &["outbox", "drop"],
     ] {

@@ -3,10 +3,16 @@
 #![cfg(test)]
 
 mod bench;
+mod check;
 mod emit;
 mod examples;
+mod installation;
+mod mistakes;
 mod outbox;
+mod reference;
 mod refusals;
+mod reload;
+mod schema;
 
 use std::fs;
 use std::io::{BufRead, Read};

@@ -85,7 +85,7 @@ const WRONG: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Takes the frame and the wrapping off a message, so that words can be looked for.
-fn flat(stderr: &str) -> String {
+pub(crate) fn flat(stderr: &str) -> String {
     let frame = |letter: char| "│╭╰─┬×·├▶▲".contains(letter);
     stderr
         .replace(frame, " ")
@@ -242,6 +242,19 @@ fn what_the_readme_declares_is_accepted() {
         let output = bench.notify(&["check", "readme.yaml"]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
+}
+
+#[test]
+fn the_settings_that_the_readme_shows_are_accepted() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let block = readme.split("```toml\n").nth(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = block.split("```").next().unwrap();
+    fs::write(folder.path().join("notify.toml"), settings).unwrap();
+    let mut command = notify();
+    command.current_dir(folder.path()).arg("check");
+    let output = command.env("SITE", "berlin").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
 #[test]
