@@ -392,7 +392,8 @@ impl Shared {
         let mut turns = self.next_turn().await?;
         loop {
             // Counting a long backlog costs something, and tells nothing while anything moves.
-            if *self.in_flight.borrow() == 0 {
+            // What a new configuration sets free is not due before the pump has taken it up.
+            if *self.in_flight.borrow() == 0 && !self.fresh.load(Ordering::Relaxed) {
                 let status = self.status().await?;
                 let left = until.saturating_duration_since(Instant::now());
                 let due = status.next_due.is_some_and(|wait| wait <= left);

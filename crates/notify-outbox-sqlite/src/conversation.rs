@@ -199,6 +199,15 @@ pub(crate) fn arrived(
         .map(drop)
 }
 
+/// Notes that a delivery of unknown outcome may have opened the conversation.
+///
+/// Whatever becomes of it: what may be open at the vendor has to be closed there.
+pub(crate) fn may_be_open(ledger: &Ledger<'_>, conversation: i64) -> Result<(), OutboxError> {
+    let sql = "UPDATE notify_conversation SET state = 'open' WHERE seq = ?1";
+    let doing = "note what a conversation may have come to";
+    ledger.change(doing, sql, [conversation]).map(drop)
+}
+
 /// One unsettled delivery of a conversation.
 struct Member {
     seq: i64,

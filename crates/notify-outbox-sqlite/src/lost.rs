@@ -25,6 +25,7 @@ struct Lost {
     lane: i64,
     tries: i64,
     conversation: Option<i64>,
+    opens: bool,
     leads: bool,
     held: bool,
 }
@@ -39,7 +40,8 @@ pub(crate) fn take_back(ledger: &Ledger<'_>) -> Result<(), OutboxError> {
              reason = ?2, attempts = attempts + 1, tries = tries + 1, unsure = 1,
              lease_until = NULL, not_before = ?1
          WHERE state = 'leased' AND lease_until <= ?1
-         RETURNING seq, account, lane, tries, conversation, summary IS seq AS leads, state = 'held' AS held",
+         RETURNING seq, account, lane, tries, conversation, action = 'open' AS opens,
+                   summary IS seq AS leads, state = 'held' AS held",
         (ledger.now.as_micros(), REASON),
         |columns| {
             Ok(Lost {
@@ -49,6 +51,7 @@ pub(crate) fn take_back(ledger: &Ledger<'_>) -> Result<(), OutboxError> {
                 lane: columns.get("lane").unwrap_or_default(),
                 tries: columns.get("tries").unwrap_or_default(),
                 conversation: columns.get("conversation").unwrap_or_default(),
+                opens: columns.get("opens")?,
                 leads: columns.get("leads")?,
                 held: columns.get("held")?,
             })
@@ -73,6 +76,9 @@ pub(crate) fn take_back(ledger: &Ledger<'_>) -> Result<(), OutboxError> {
             (false, _) => account::hold_if_paused(ledger, &delivery.account, delivery.seq)?,
         }
         if let Some(conversation) = delivery.conversation {
+            if delivery.opens {
+                conversation::may_be_open(ledger, conversation)?;
+            }
             conversation::advance(ledger, conversation, &mut touched)?;
         }
         lane::freed(ledger, delivery.lane)?;

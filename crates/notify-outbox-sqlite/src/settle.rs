@@ -25,6 +25,8 @@ pub(crate) fn settle(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Set
         if let Next::Delivered(receipt) = &decision.next {
             let order = (settled.ended_at, &settled.event_id);
             conversation::arrived(ledger, seq, settled.action, order, receipt)?;
+        } else if decision.unsure && settled.action == Action::Open {
+            conversation::may_be_open(ledger, seq)?;
         }
         conversation::advance(ledger, seq, &mut touched)?;
     }

@@ -188,6 +188,7 @@ macro_rules! outbox_suite {
                 a_close_waits_for_an_opening_whose_lease_was_lost
                 a_close_waits_for_an_opening_that_may_have_arrived
                 a_close_has_nothing_to_close_where_no_opening_arrived
+                what_may_have_opened_is_closed_whatever_became_of_it
                 a_conversation_that_never_opened_is_over_when_it_was_to_be_closed
                 a_close_of_what_nobody_opened_is_skipped
                 a_second_close_has_nothing_to_close

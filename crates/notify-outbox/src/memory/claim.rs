@@ -218,6 +218,7 @@ impl Ledger {
             row.unsure = true;
             row.not_before = now;
         })?;
+        self.may_be_open(seq)?;
         if hold {
             for one in self.all_of(seq)? {
                 self.hold(one, Release::Replay, &reason)?;

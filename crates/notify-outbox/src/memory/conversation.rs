@@ -129,6 +129,19 @@ impl Ledger {
         self.move_conversation(conversation, state)
     }
 
+    /// Notes that a delivery of unknown outcome may have opened the conversation.
+    ///
+    /// Whatever becomes of it: what may be open at the vendor has to be closed there.
+    pub(super) fn may_be_open(&mut self, seq: Seq) -> Result<(), OutboxError> {
+        let row = self.deliveries.get(seq)?;
+        match row.conversation {
+            Some(conversation) if row.action == Action::Open => {
+                self.move_conversation(conversation, ConversationState::Open)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Lets the earliest unsettled delivery of a conversation go, and only that one.
     ///
     /// A close supersedes earlier deliveries that were never on the wire; one that may have been is

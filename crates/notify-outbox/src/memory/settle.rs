@@ -27,6 +27,8 @@ impl Ledger {
         self.apply(now, seq, &decision)?;
         if let (Some(conversation), Next::Delivered(_)) = (conversation, &decision.next) {
             self.arrived(conversation, action, order)?;
+        } else if decision.unsure {
+            self.may_be_open(seq)?;
         }
         self.advance_some(conversation)?;
         self.hear(now, lane, decision.silent)?;

@@ -9,6 +9,7 @@ use notify_outbox::DeliveryState::{
 use crate::outbox::bench::{Bench, ids};
 use crate::outbox::make::{
     Came, ONE, TWO, Told, again, claim, delivered, doubtful, refused, rejected, run, secs, to,
+    unknown,
 };
 
 const SUPERSEDED: &str = "the workflow succeeded before it was sent";
@@ -170,6 +171,37 @@ pub async fn a_close_has_nothing_to_close_where_no_opening_arrived(bench: Bench)
         assert_eq!(bench.states(&[opening, close]).await, [state, Skipped]);
         assert_eq!(bench.reason(close).await, NOTHING_OPEN);
     }
+}
+
+pub async fn what_may_have_opened_is_closed_whatever_became_of_it(bench: Bench) {
+    // Nobody knows of the first attempt; the second is refused, too late, given up by hand, or lost.
+    for number in 0..4 {
+        let (key, lane) = (format!("key {number}"), format!("lane {number}"));
+        let opening = at(&bench, 10, to("ops").lane(&lane).opens(&key)).await;
+        match number {
+            0 => {
+                bench.attempt(unknown(secs(0))).await;
+                bench.attempt(rejected()).await;
+            }
+            1 => {
+                bench.attempt(unknown(secs(0))).await;
+                bench.attempt(crate::outbox::make::expired()).await;
+            }
+            2 => {
+                bench.attempt(unknown(secs(60))).await;
+                bench.give_up(&[opening], "nobody needs it").await;
+            }
+            _ => {
+                bench.claim_one(claim()).await;
+                bench.pass(secs(31));
+                assert!(bench.claim(claim().of(&[TWO])).await.is_empty());
+                bench.give_up(&[opening], "nobody needs it").await;
+            }
+        }
+        let close = at(&bench, 20, to("ops").lane(&lane).closes(&key)).await;
+        assert_eq!(bench.attempt(delivered()).await.id, close, "way {number}");
+    }
+    assert!(bench.status().await.is_idle());
 }
 
 pub async fn a_conversation_that_never_opened_is_over_when_it_was_to_be_closed(bench: Bench) {

@@ -102,6 +102,7 @@ pub(crate) fn pass(run: &Run) {
     events(run);
     let records = listed(run, &[]);
     deliveries(run, &records);
+    conversations(run, &records);
     summaries(run, &records);
     counts(run, &records);
 }
@@ -228,6 +229,49 @@ fn deliveries(run: &Run, records: &[DeliveryRecord]) {
     if records.len() != model.deliveries.len() {
         wrong.push("law 1: there are deliveries that nobody planned".to_owned());
     }
+    for what in wrong {
+        state.model.violate(what);
+    }
+}
+
+/// What the vendor holds open was closed there, where a close was planned.
+fn conversations(run: &Run, records: &[DeliveryRecord]) {
+    let mut state = run.world.state();
+    let model = &state.model;
+    let taken: BTreeSet<DeliveryId> = model
+        .wires
+        .values()
+        .filter_map(|wire| (wire.takes > 0).then_some(wire.delivery))
+        .collect();
+    // The latest end that was to open it, where it did: a run that failed later keeps open what is.
+    let mut opened = BTreeMap::new();
+    for (id, known) in &model.deliveries {
+        if known.action == Action::Open
+            && let Some(key) = model.untampered(known)
+        {
+            let this = (known.order, taken.contains(id));
+            let latest = opened.entry(key).or_insert(this);
+            *latest = this.max(*latest);
+        }
+    }
+    let mut closes: BTreeMap<_, bool> = BTreeMap::new();
+    for record in records {
+        let known = model.deliveries.get(&record.id);
+        let closing = known.filter(|known| known.action == Action::Close);
+        if let Some(known) = closing
+            && let Some(key) = model.untampered(known)
+            && opened
+                .get(&key)
+                .is_some_and(|(latest, is_open)| *is_open && *latest < known.order)
+        {
+            let skipped = record.reason.as_deref() == Some("nothing open");
+            *closes.entry(key).or_insert(true) &= skipped;
+        }
+    }
+    let left = closes.into_iter().filter(|(_, skipped)| *skipped);
+    let wrong: Vec<String> = left
+        .map(|((account, key), _)| format!("law 4: {account}/{key} is left open at the vendor"))
+        .collect();
     for what in wrong {
         state.model.violate(what);
     }

@@ -344,6 +344,13 @@ impl Model {
         known.unsure = true;
         let wire = self.wires.get_mut(&known.wire).expect("it was leased");
         wire.excused = true;
+        if known.action == Action::Open
+            && let Some(key) = known.conversation.clone()
+        {
+            // The vendor may have it, and then it has to be closed there.
+            let account = self.lanes[known.lane].account;
+            self.conversations.entry((account, key)).or_default().open = true;
+        }
     }
 
     fn count(&mut self, id: DeliveryId, counts: bool) {
@@ -359,6 +366,14 @@ impl Model {
         self.deliveries
             .get(&id)
             .map_or(u32::MAX, |known| known.number)
+    }
+
+    /// Returns the conversation of a delivery, unless somebody set its order aside.
+    pub(crate) fn untampered(&self, known: &Known) -> Option<(usize, String)> {
+        let account = self.lanes[known.lane].account;
+        let key = (account, known.conversation.clone()?);
+        let tampered = self.conversations.get(&key).is_some_and(|one| one.tampered);
+        (!tampered).then_some(key)
     }
 
     fn tampered(&mut self, id: DeliveryId) {

@@ -127,6 +127,9 @@ impl Run {
     pub(crate) async fn settle_down(&mut self) {
         self.world.step(Step::Mended);
         self.world.state().mend();
+        for life in self.world.state().lives.values_mut() {
+            life.idle_turns = 0;
+        }
         for slot in 0..ENGINES {
             let last = self.scene.last_version();
             self.slots[slot].version = last;
@@ -139,8 +142,10 @@ impl Run {
         }
         let bound = Instant::now() + self.scene.settings.policy.max_age + MARGIN;
         loop {
+            // Time leaps where nothing happens: not before it is known whether all is over.
+            self.look_around();
             let busy = |slot: &Slot| !slot.calls.is_empty() || slot.restart.is_some();
-            let running = self.slots.iter().any(busy);
+            let running = self.slots.iter().any(busy) || !self.is_idle();
             if !running && self.again.is_empty() && self.is_drained() {
                 return;
             }
@@ -155,6 +160,15 @@ impl Run {
             }
             self.tick(bound).await;
         }
+    }
+
+    /// Tells whether every engine has looked twice since anything moved.
+    fn is_idle(&self) -> bool {
+        let state = self.world.state();
+        let alive = self.slots.iter().filter(|slot| slot.engine.is_some());
+        alive
+            .map(|slot| slot.life)
+            .all(|life| state.lives[&life].idle_turns >= 2)
     }
 
     /// Tells whether nothing is left that an engine would do.
@@ -252,7 +266,12 @@ impl Run {
                 least = least.min(UNMATCHED);
             }
         }
-        if least.is_zero() {
+        let away = self
+            .world
+            .state()
+            .outage
+            .is_some_and(|until| Instant::now() < until);
+        if least.is_zero() && !away {
             let since = *self.stuck_since.get_or_insert_with(Instant::now);
             if since.elapsed() > STANDSTILL {
                 self.violate(

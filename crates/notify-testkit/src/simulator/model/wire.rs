@@ -113,10 +113,19 @@ impl Model {
         wire.excused = !valid;
         if let Some(key) = &known.conversation {
             let account = self.lanes[known.lane].account;
+            // A lease that nobody has taken back in sight may have opened it.
+            let may_be_open = known.action == Action::Close
+                && self.deliveries.values().any(|other| {
+                    other.action == Action::Open
+                        && matches!(other.state, State::Leased { .. })
+                        && other.conversation.as_ref() == Some(key)
+                        && self.lanes[other.lane].account == account
+                });
             let conversation = self
                 .conversations
                 .entry((account, key.clone()))
                 .or_default();
+            conversation.open |= may_be_open;
             wrong.extend(conversation.order(id, known.action, known.order, valid));
         }
         for what in wrong {
