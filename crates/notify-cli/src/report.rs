@@ -92,9 +92,16 @@ impl fmt::Display for Line<'_> {
             write!(f, "  {reason}")?;
         }
         match record.state {
+            DeliveryState::Pending if record.blocked => {
+                write!(f, "; waits for what goes before it")
+            }
             DeliveryState::Pending => {
                 let wait = record.not_before.since(SystemClock.now());
-                write!(f, "; next try in {}", words(wait))
+                if wait.is_zero() {
+                    write!(f, "; waits for its turn")
+                } else {
+                    write!(f, "; next try in {}", words(wait))
+                }
             }
             DeliveryState::Held if record.release == Some(Release::Replay) => {
                 let id = record.id;
