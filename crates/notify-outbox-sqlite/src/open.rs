@@ -33,7 +33,7 @@ const SETTINGS: &str = "
     PRAGMA foreign_keys = ON;
     PRAGMA ignore_check_constraints = ON;
     PRAGMA temp_store = MEMORY;
-    PRAGMA cache_size = -32768;
+    PRAGMA cache_size = -16384;
     PRAGMA wal_autocheckpoint = 4000;
 ";
 
