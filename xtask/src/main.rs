@@ -1,16 +1,18 @@
 //! Repository tasks.
 //!
 //! `cargo xtask tidy` checks the rules that no compiler and no linter knows, `soak` tries the laws
-//! on many cases, `fuzz` feeds the parsers, `schema` writes the
-//! reference's schemas, `schema-check` and `schema-completion` ask tools of others
-//! about the schemas. `bench`, `growth`, `memory`, `crash` and `simulate` are
+//! on many cases, `fuzz` feeds the parsers, `new-provider` writes a crate to begin with, `schema`
+//! writes the reference's schemas, `schema-check` and `schema-completion` ask tools of others
+//! about the schemas, `webhook-check` what they make of webhooks. `bench`, `growth`, `memory`, `crash` and `simulate` are
 //! programs of other packages, so that this one is quick to build.
 
 mod forward;
 mod fuzz;
+mod new_provider;
 mod schema;
 mod soak;
 mod tidy;
+mod webhook;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,16 +25,18 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["soak"] => soak::run(),
+        ["new-provider", rest @ ..] => new_provider::run(rest),
         ["schema"] => schema::write(),
         ["schema-check"] => schema::check(),
         ["schema-completion"] => schema::completion(),
+        ["webhook-check"] => webhook::check(),
         [
             task @ ("bench" | "growth" | "memory" | "crash" | "simulate"),
             rest @ ..,
         ] => forward::run(task, rest),
         _ => Err(vec![
-            "usage: cargo xtask tidy | soak | schema | schema-check | schema-completion | \
-             fuzz [TARGET] [--seconds N] | \
+            "usage: cargo xtask tidy | soak | schema | schema-check | schema-completion | webhook-check | \
+             fuzz [TARGET] [--seconds N] | new-provider NAME [--into FOLDER] | \
              bench | growth | memory | crash | simulate [ARGUMENT…]"
                 .to_owned(),
         ]),

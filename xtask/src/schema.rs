@@ -54,11 +54,11 @@ pub(crate) fn completion() -> Result<(), Vec<String>> {
         let install = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
         run(Command::new("npm").args(install).arg(&room).arg(SERVER))?;
     }
-    let example = root().join("examples/out-of-tree-provider/Cargo.toml");
+    let example = root().join("examples/provider-ntfy/embedder/Cargo.toml");
     let mut program = Command::new(env!("CARGO"));
     program.args(["run", "--quiet", "--manifest-path"]);
     program.arg(example).args(["--", "schema"]);
-    program.env("CARGO_TARGET_DIR", target().join("out-of-tree-provider"));
+    program.env("CARGO_TARGET_DIR", target());
     let printed = output(&mut program)?;
     let schema = room.join("definitions.schema.json");
     fs::write(&schema, printed).map_err(|err| vec![err.to_string()])?;
@@ -66,7 +66,7 @@ pub(crate) fn completion() -> Result<(), Vec<String>> {
     run(Command::new("node").arg(script).arg(&room).arg(schema))
 }
 
-fn run(command: &mut Command) -> Result<(), Vec<String>> {
+pub(crate) fn run(command: &mut Command) -> Result<(), Vec<String>> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(vec![format!("{command:?}: {status}")]),
@@ -83,7 +83,7 @@ fn output(command: &mut Command) -> Result<Vec<u8>, Vec<String>> {
     }
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
 }
@@ -92,12 +92,12 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("schema")
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Makes a folder for what a registry gives.
-fn room(name: &str) -> Result<PathBuf, Vec<String>> {
+pub(crate) fn room(name: &str) -> Result<PathBuf, Vec<String>> {
     let room = target().join(name);
     match fs::create_dir_all(&room) {
         Ok(()) => Ok(room),

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use workflow_notify::core::time::Span;
 use workflow_notify::core::{DeliveryId, Malformed};
 use workflow_notify::outbox::DeliveryState;
@@ -22,6 +24,26 @@ pub(crate) struct Args {
     pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the arguments of the process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        // A sandbox has accounts of its own. That of the environment is meant for everything else.
+        if let Some(("run", run)) = matches.subcommand()
+            && run.get_flag("sandbox")
+            && run.value_source("config") == Some(ValueSource::CommandLine)
+        {
+            let message = "the argument '--sandbox' cannot be used with '--config <FILE>'";
+            let run = command.find_subcommand_mut("run");
+            return Err(run
+                .unwrap_or(&mut Self::command())
+                .error(ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -63,8 +85,9 @@ pub(crate) struct RunArgs {
     /// Which workflow it is, where the definition declares several
     #[arg(long, value_name = "NAME")]
     pub(crate) workflow: Option<String>,
-    /// Deliver to a local Slack, PagerDuty and mail server: no account, no configuration
-    #[arg(long, conflicts_with = "config")]
+    /// Deliver to a local Slack, PagerDuty and mail server: no account, no configuration; of a
+    /// `notify.toml` only the templates are used
+    #[arg(long)]
     pub(crate) sandbox: bool,
     /// Keep the sandbox's inbox page up until Ctrl-C
     #[arg(long, requires = "sandbox")]
@@ -197,7 +220,8 @@ pub(crate) struct CheckArgs {
 
 impl CheckArgs {
     const EXIT: &'static str = "Exit status: 0 when everything is sound; 2 when something is \
-        wrong, and all of it is told. A secret that cannot be read is a warning.";
+        wrong, and all of it is told, up to a hundred problems a file; 1 when standard output \
+        cannot be written. A secret that cannot be read is a warning.";
 }
 
 #[derive(Debug, clap::Args)]

@@ -29,12 +29,13 @@ pub(crate) async fn check(args: CheckArgs) -> ExitCode {
     let Ok(checked) = look(&args).await else {
         return exit::WRONG_INPUT.into();
     };
-    if args.json {
-        write([json::document(&checked)]);
+    let is_written = if args.json {
+        write([json::document(&checked)])
     } else {
-        tell(&checked, &args);
-    }
+        tell(&checked, &args)
+    };
     match checked {
+        Checked::Sound { .. } if !is_written => exit::LEFT.into(),
         Checked::Sound { .. } => ExitCode::SUCCESS,
         Checked::Wrong(_) => exit::WRONG_INPUT.into(),
     }
@@ -53,7 +54,8 @@ async fn look(args: &CheckArgs) -> Result<Checked, Refused> {
     })
 }
 
-fn tell(checked: &Checked, args: &CheckArgs) {
+/// Tells whether standard output took all of it.
+fn tell(checked: &Checked, args: &CheckArgs) -> bool {
     match checked {
         Checked::Sound {
             warnings,
@@ -62,13 +64,14 @@ fn tell(checked: &Checked, args: &CheckArgs) {
         } => {
             draw(warnings);
             setup::warn_of_missing(secrets);
-            if let Some(values) = effective {
-                write(effective::lines(values));
-            }
+            effective
+                .as_deref()
+                .is_none_or(|values| write(effective::lines(values)))
         }
         Checked::Wrong(found) => {
             draw(found);
             setup::hint_at_missing(&args.config.path);
+            true
         }
     }
 }

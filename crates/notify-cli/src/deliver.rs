@@ -20,37 +20,51 @@ use crate::signals::Signals;
 /// How long attempts in flight may go on after we were asked to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Longer than any delivery lives.
-const UNTIL_EMPTY: Duration = Duration::from_hours(48);
+/// Longer than any delivery lives: `max_age` is 30 days at most, and more may be recorded meanwhile.
+const UNTIL_EMPTY: Duration = Duration::from_hours(24 * 366);
 
 /// How many deliveries are reported at most.
 const REPORTED: usize = 10_000;
 
 pub(crate) async fn deliver(args: DeliverArgs) -> ExitCode {
+    // From the first moment on: secrets can take their time.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(err) => {
+            report::error(&format!("cannot listen for signals: {err}"));
+            return exit::WRONG_INPUT.into();
+        }
+    };
+    let asked = Notify::new();
+    let asked = (!args.until_empty).then_some(&asked);
     let begin = async {
         let setup = setup::load(&args.definitions, &args.config.path)?;
         // In memory nothing is there to be delivered.
         drop(setup.ledger()?);
         setup.secrets().await?;
-        let signals = Signals::listen()
-            .map_err(|err| Refused::because(&format!("cannot listen for signals: {err}")))?;
         let engine = setup.engine()?;
-        Ok::<_, Refused>((engine, Reload::new(setup), signals))
+        Ok::<_, Refused>((engine, Reload::new(setup)))
     };
-    let Ok((engine, reload, mut signals)) = begin.await else {
+    let begun = tokio::select! {
+        begun = begin => begun,
+        signal = end(&mut signals, asked) => {
+            report::say(format_args!("{signal}: nothing was begun"));
+            return ExitCode::SUCCESS;
+        }
+    };
+    let Ok((engine, reload)) = begun else {
         return exit::WRONG_INPUT.into();
     };
     let mut stopped = false;
-    let asked = Notify::new();
     let work = async {
-        if args.until_empty {
-            return empty(&engine).await;
+        match asked {
+            None => empty(&engine).await,
+            Some(asked) => Err(reload.run(&engine, asked).await),
         }
-        match reload.run(&engine, &asked).await {}
     };
     let delivered = tokio::select! {
         delivered = work => delivered,
-        signal = end(&mut signals, (!args.until_empty).then_some(&asked)) => {
+        signal = end(&mut signals, asked) => {
             report::say(format_args!("{signal}: what is not delivered stays in the outbox"));
             stopped = true;
             Ok(())

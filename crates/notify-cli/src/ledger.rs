@@ -40,12 +40,20 @@ pub(crate) fn failed(err: &OutboxError) -> Refused {
 }
 
 /// Writes lines to standard output, until its reader has seen enough.
-pub(crate) fn write(lines: impl IntoIterator<Item = String>) {
+///
+/// It tells whether all of it was taken. Who has closed it wants no more, and that is no failure.
+pub(crate) fn write(lines: impl IntoIterator<Item = String>) -> bool {
     let mut out = std::io::stdout().lock();
-    for line in lines {
-        if writeln!(out, "{line}").is_err() {
-            break;
+    let written = lines
+        .into_iter()
+        .try_for_each(|line| writeln!(out, "{line}"))
+        .and_then(|()| out.flush());
+    match written {
+        Err(err) if err.kind() != std::io::ErrorKind::BrokenPipe => {
+            report::error(&format!("cannot write to standard output: {err}"));
+            false
         }
+        _ => true,
     }
 }
 

@@ -4,13 +4,12 @@
 //! whose link was swapped is noticed; they are read on a thread that may wait.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use workflow_notify::engine::{Engine, Settings};
-use workflow_notify::files::{Loaded, Outbox, Reading, Watch};
+use workflow_notify::engine::{Engine, EngineError, Settings};
+use workflow_notify::files::{Diagnostic, Loaded, Outbox, Reading, Watch};
 
 use crate::draw::draw;
 use crate::report;
@@ -33,6 +32,8 @@ pub(crate) struct Reload {
     watch: Watch,
     outbox: Outbox,
     engine: Settings,
+    /// The warnings that were shown already.
+    warned: BTreeSet<String>,
 }
 
 /// The files after a change.
@@ -47,16 +48,23 @@ impl Reload {
         Self {
             outbox: settings.outbox(),
             engine: tuning::settings(settings.engine()),
+            warned: setup.loaded.warnings().iter().map(as_line).collect(),
             files: setup.files,
             watch: setup.watch,
         }
     }
 
-    /// Puts every change into force, and everything anew whenever it is `asked`.
-    pub(crate) async fn run(mut self, engine: &Engine, asked: &Notify) -> Infallible {
+    /// Puts every change into force, and everything anew whenever it is `asked`; returns when the
+    /// outbox is gone for good.
+    pub(crate) async fn run(mut self, engine: &Engine, asked: &Notify) -> EngineError {
         loop {
             // CANCEL-SAFE: a request that nobody waited for is kept.
             let asked = tokio::time::timeout(LOOK, asked.notified()).await.is_ok();
+            // It works on what nobody can see any more, and a restart may help.
+            match engine.status().await {
+                Err(err) if is_final(&err) => return err,
+                _ => {}
+            }
             let Some(changed) = self.look(asked).await else {
                 continue;
             };
@@ -108,8 +116,19 @@ impl Reload {
         tokio::task::spawn_blocking(move || files.read()).await.ok()
     }
 
-    async fn put_into_force(&self, engine: &Engine, loaded: Loaded, changed: &BTreeSet<PathBuf>) {
-        draw(&loaded.warnings());
+    async fn put_into_force(
+        &mut self,
+        engine: &Engine,
+        loaded: Loaded,
+        changed: &BTreeSet<PathBuf>,
+    ) {
+        let warnings = loaded.warnings();
+        draw(
+            warnings
+                .iter()
+                .filter(|one| !self.warned.contains(&as_line(one))),
+        );
+        self.warned = warnings.iter().map(as_line).collect();
         if let Err(err) = engine.reload(loaded.config.clone()) {
             report::error(&format!(
                 "not reloaded, what was in force stays: {}",
@@ -136,6 +155,15 @@ impl Reload {
             setup::warn_of_missing(&secrets);
         }
     }
+}
+
+/// Says a warning by itself, so that it can be known again.
+fn as_line(warning: &Diagnostic) -> String {
+    format!("{}: {warning}", warning.file())
+}
+
+fn is_final(err: &EngineError) -> bool {
+    matches!(err, EngineError::Outbox(err) if err.is_final())
 }
 
 fn needs_a_restart(section: &str) {

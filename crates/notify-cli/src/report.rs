@@ -1,5 +1,6 @@
 //! What is said to people on standard error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
 
@@ -14,22 +15,41 @@ const LISTED: usize = 20;
 
 /// Writes one line. Nothing can be done about a standard error that is closed.
 pub(crate) fn say(line: impl fmt::Display) {
-    writeln!(anstream::stderr(), "notify: {line}").ok();
+    writeln!(anstream::stderr(), "notify: {}", inert(&line.to_string())).ok();
 }
 
 /// Writes an error that ends the program.
 pub(crate) fn error(message: &str) {
-    writeln!(anstream::stderr(), "error: {message}").ok();
+    writeln!(anstream::stderr(), "error: {}", inert(message)).ok();
 }
 
 /// Writes a warning.
 pub(crate) fn warning(message: impl fmt::Display) {
-    writeln!(anstream::stderr(), "warning: {message}").ok();
+    let message = message.to_string();
+    writeln!(anstream::stderr(), "warning: {}", inert(&message)).ok();
 }
 
 /// Writes how to go on after an error.
 pub(crate) fn hint(help: &str) {
-    writeln!(anstream::stderr(), "hint: {help}").ok();
+    writeln!(anstream::stderr(), "hint: {}", inert(help)).ok();
+}
+
+/// Makes a text that can hold anything safe for a terminal: the name of a file can steer one.
+///
+/// Line breaks stay. What controls, or changes the direction of writing, is written out.
+pub(crate) fn inert(text: &str) -> Cow<'_, str> {
+    let steers = |letter: char| {
+        letter != '\n' && letter.is_control()
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let letter = |letter: char| match letter {
+        letter if steers(letter) => format!("\\u{{{:x}}}", u32::from(letter)),
+        letter => letter.to_string(),
+    };
+    Cow::Owned(text.chars().map(letter).collect())
 }
 
 /// Says what became of each delivery: those that did not arrive always, the others when asked.

@@ -1,6 +1,5 @@
 //! `notify run`: a command as one execution of a workflow.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::job::{Ended, Job};
 use crate::patience;
 use crate::report;
 use crate::sandbox::Local;
-use crate::setup::{self, Fate, Refused, Setup};
+use crate::setup::{self, Fate, Files, Refused, Setup};
 use crate::signals::Signals;
 
 /// How long attempts in flight may go on after we were asked to end.
@@ -104,10 +103,14 @@ impl Begun {
         } else {
             None
         };
-        let settings: &PathBuf = sandbox
-            .as_ref()
-            .map_or(&args.config.path, |local| &local.settings);
-        let setup = setup::load(definition, settings)?;
+        let settings = &args.config.path;
+        let setup = match &sandbox {
+            Some(local) => {
+                let files = Files::new(definition, &local.settings)?.templates_of(settings);
+                setup::load_files(files, &local.settings)?
+            }
+            None => setup::load(definition, settings)?,
+        };
         let execution = execution(args).map_err(|err| Refused::because(&err.message))?;
         let workflow = chosen(&setup, args)?;
         let secrets = setup.secrets().await?;
@@ -204,11 +207,13 @@ async fn follow(
     everything: bool,
 ) -> Result<(), EngineError> {
     let begun = SystemClock.now();
-    let records = engine.settled(event, wait).await?;
+    let mut records = engine.settled(event, wait).await?;
     // What earlier runs left gets what is left of the time.
     let left = wait.saturating_sub(SystemClock.now().since(begun));
     if let Ok(drained) = tokio::time::timeout(left, engine.drain(left)).await {
         drained?;
+        // What was held may have got on since: an account is connected anew with other secrets.
+        records = engine.settled(event, Duration::ZERO).await?;
     }
     if everything {
         let deliveries = match records.len() {

@@ -18,6 +18,9 @@ pub(crate) fn schema(args: &SchemaArgs) -> ExitCode {
         SchemaOf::Definitions => schema::definitions(&registry),
         SchemaOf::Settings => schema::settings(&registry),
     };
-    write([format!("{schema:#}")]);
-    ExitCode::SUCCESS
+    if write([format!("{schema:#}")]) {
+        ExitCode::SUCCESS
+    } else {
+        exit::LEFT.into()
+    }
 }

@@ -48,6 +48,12 @@ impl Files {
         })
     }
 
+    /// Takes the templates of another `notify.toml` too.
+    pub(crate) fn templates_of(mut self, settings: &Path) -> Self {
+        self.installation = self.installation.templates_of(settings);
+        self
+    }
+
     /// Reads all of them anew.
     pub(crate) fn read(&self) -> Reading {
         self.installation.read(&self.registry)
@@ -63,7 +69,11 @@ pub(crate) struct Setup {
 
 /// Reads definitions and settings, and says everything that is wrong with either.
 pub(crate) fn load(definitions: &[PathBuf], settings: &Path) -> Result<Setup, Refused> {
-    let files = Files::new(definitions, settings)?;
+    load_files(Files::new(definitions, settings)?, settings)
+}
+
+/// Reads files, and says everything that is wrong with any of them.
+pub(crate) fn load_files(files: Files, settings: &Path) -> Result<Setup, Refused> {
     let Reading { loaded, watch } = files.read();
     let loaded = loaded.map_err(|found| refused(&found, settings))?;
     draw(&loaded.warnings());

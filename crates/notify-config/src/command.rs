@@ -1,53 +1,36 @@
 //! Runs a command that prints a secret: within a time, within a size, without a shell.
 
-use std::io::Read;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::{Duration, Instant};
+mod attend;
+mod said;
 
-use notify_core::secret::{SecretCommand, looks_secret};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use notify_core::secret::SecretCommand;
 use notify_core::time::words;
 
+use self::attend::{Attended, attend};
+
 /// How many bytes a secret may have.
-pub(crate) const MAX_BYTES: u64 = 64 * 1024;
-
-/// How much of what a command says on its standard error is kept: its end.
-const KEPT: usize = 4 * 1024;
-
-/// How many characters of its last line are shown.
-const SHOWN: usize = 200;
-
-/// What the threads report that attend to the command.
-enum Report {
-    Printed(Vec<u8>),
-    PrintedTooMuch,
-    Said(Vec<u8>),
-    Ended(ExitStatus),
-}
+pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
 /// Runs the command in `folder` and gives what it printed.
+///
+/// What it started and left behind holds nobody up: what is printed when it has ended is the
+/// secret.
 ///
 /// # Errors
 ///
 /// Why there is no secret, with no part of one.
 pub(crate) fn run(command: &SecretCommand, folder: &Path) -> Result<Vec<u8>, String> {
-    let mut child = spawn(command, folder)?;
+    let child = spawn(command, folder)?;
     let group = child.id();
-    let (sender, reports) = channel();
-    attend(&mut child, &sender);
-    thread::spawn(move || {
-        child
-            .wait()
-            .map(|status| sender.send(Report::Ended(status)))
-    });
-    let attended = Attended::until(&reports, command.timeout);
+    let attended = attend(child, command.timeout);
     // Whatever is left of it holds nobody up, but should not stay either.
     if !attended.ended_well() {
         kill(group);
     }
-    attended.result(command.timeout)
+    result(attended, command)
 }
 
 fn spawn(command: &SecretCommand, folder: &Path) -> Result<Child, String> {
@@ -72,118 +55,22 @@ fn spawn(command: &SecretCommand, folder: &Path) -> Result<Child, String> {
         .map_err(|err| format!("it cannot be run: {err}"))
 }
 
-/// Starts to read what the command prints and says. The threads end with its pipes.
-fn attend(child: &mut Child, sender: &Sender<Report>) {
-    if let Some(output) = child.stdout.take() {
-        let sender = sender.clone();
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let read = output.take(MAX_BYTES + 1).read_to_end(&mut bytes);
-            let within = u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_BYTES);
-            sender.send(match read {
-                Ok(_) if !within => Report::PrintedTooMuch,
-                _ => Report::Printed(bytes),
+fn result(attended: Attended, command: &SecretCommand) -> Result<Vec<u8>, String> {
+    if attended.printed.len() > MAX_BYTES {
+        return Err(format!("it printed more than {} KiB", MAX_BYTES / 1024));
+    }
+    match attended.ended {
+        Some(status) if status.success() => Ok(attended.printed),
+        Some(status) => {
+            let how = format!("it failed with {status}");
+            Err(match said::last_line(&attended, &command.arguments) {
+                Some(line) => format!("{how}: {line}"),
+                None => how,
             })
-        });
-    }
-    if let Some(mut output) = child.stderr.take() {
-        let sender = sender.clone();
-        thread::spawn(move || {
-            let (mut kept, mut buffer) = (Vec::new(), [0; KEPT]);
-            while let Ok(read @ 1..) = output.read(&mut buffer) {
-                kept.extend_from_slice(buffer.get(..read).unwrap_or_default());
-                kept.drain(..kept.len().saturating_sub(KEPT));
-            }
-            sender.send(Report::Said(kept))
-        });
-    }
-}
-
-/// What is known of a command when it has ended or its time is over.
-#[derive(Default)]
-struct Attended {
-    printed: Option<Vec<u8>>,
-    too_much: bool,
-    said: Option<Vec<u8>>,
-    ended: Option<ExitStatus>,
-}
-
-impl Attended {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a command of the machine is measured by the machine's own time"
-    )]
-    fn until(reports: &Receiver<Report>, timeout: Duration) -> Self {
-        let begun = Instant::now();
-        let mut attended = Self::default();
-        while !attended.is_over() {
-            let left = timeout.saturating_sub(begun.elapsed());
-            match reports.recv_timeout(left) {
-                Ok(Report::Printed(bytes)) => attended.printed = Some(bytes),
-                Ok(Report::PrintedTooMuch) => attended.too_much = true,
-                Ok(Report::Said(bytes)) => attended.said = Some(bytes),
-                Ok(Report::Ended(status)) => attended.ended = Some(status),
-                Err(_) => break,
-            }
         }
-        attended
+        // What it was about to print is not known, so nothing that it said can be shown.
+        None => Err(format!("it took longer than {}", words(command.timeout))),
     }
-
-    fn ended_well(&self) -> bool {
-        self.ended.is_some_and(|status| status.success()) && self.printed.is_some()
-    }
-
-    fn is_over(&self) -> bool {
-        // What it says matters only where it failed.
-        let failed = self.ended.is_some() && self.said.is_some() && self.printed.is_some();
-        self.too_much || self.ended_well() || failed
-    }
-
-    fn result(self, timeout: Duration) -> Result<Vec<u8>, String> {
-        if self.too_much {
-            return Err(format!("it printed more than {} KiB", MAX_BYTES / 1024));
-        }
-        if self.ended_well() {
-            return Ok(self.printed.unwrap_or_default());
-        }
-        let last = last_line(
-            &self.said.unwrap_or_default(),
-            &self.printed.unwrap_or_default(),
-        );
-        let how = match self.ended {
-            Some(status) if !status.success() => format!("it failed with {status}"),
-            _ => format!("it took longer than {}", words(timeout)),
-        };
-        Err(match last {
-            Some(line) => format!("{how}: {line}"),
-            None => how,
-        })
-    }
-}
-
-/// Gives the last line of what a command said, without what may be the secret.
-fn last_line(said: &[u8], printed: &[u8]) -> Option<String> {
-    let said = String::from_utf8_lossy(said);
-    let printed = String::from_utf8_lossy(printed);
-    let line = said.lines().rev().find(|line| !line.trim().is_empty())?;
-    let mut line = line.to_owned();
-    for part in printed
-        .lines()
-        .map(str::trim)
-        .filter(|part| part.len() >= 4)
-    {
-        line = line.replace(part, "[secret]");
-    }
-    let words = line
-        .split_whitespace()
-        .map(|word| if looks_secret(word) { "[secret]" } else { word });
-    let line = words.collect::<Vec<_>>().join(" ");
-    Some(
-        line.chars()
-            .filter(|letter| !letter.is_control())
-            .take(SHOWN)
-            .collect(),
-    )
 }
 
 /// Ends the command and what it started.
@@ -204,6 +91,9 @@ fn kill(_group: u32) {}
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     fn shell(script: &str) -> SecretCommand {
@@ -225,11 +115,8 @@ mod tests {
     fn a_failure_is_told_with_its_last_line_and_no_secret() {
         let failed = result("echo first >&2; echo 'vault is sealed' >&2; exit 3").unwrap_err();
         assert_eq!(failed, "it failed with exit status: 3: vault is sealed");
-        let leaky = result("echo hunter2; echo got hunter2 and xoxb-1-2 >&2; exit 1").unwrap_err();
-        assert_eq!(
-            leaky,
-            "it failed with exit status: 1: got [secret] and [secret]"
-        );
+        let leaky = result("echo hunter2; echo got hunter2 >&2; exit 1").unwrap_err();
+        assert_eq!(leaky, "it failed with exit status: 1");
         let quiet = result("exit 1").unwrap_err();
         assert_eq!(quiet, "it failed with exit status: 1");
     }
@@ -293,6 +180,47 @@ mod tests {
             thread::yield_now();
         }
         panic!("{started} is still there");
+    }
+
+    #[test]
+    fn one_that_hangs_says_nothing() {
+        let script = "echo hunter2; echo got hunter2 >&2; exec 2>&-; exec sleep 3600";
+        let command = shell(script).timeout(Duration::from_millis(300));
+        let found = run(&command, Path::new("")).unwrap_err();
+        assert_eq!(found, "it took longer than 300ms");
+    }
+
+    #[test]
+    fn one_that_leaves_a_daemon_behind_has_ended_all_the_same() {
+        // The daemon holds the pipe open, and is of another group.
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        let script = format!(
+            "setsid sh -c 'echo $$ > {}; exec sleep 3600' & printf hunter2; \
+             until test -s {0}; do :; done",
+            mark.display()
+        );
+        let found = result(&script).unwrap();
+        let daemon: i32 = std::fs::read_to_string(mark)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(daemon),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        assert_eq!(found, "hunter2");
+    }
+
+    #[test]
+    fn a_failure_that_leaves_a_daemon_behind_is_told_too() {
+        let script = "sleep 3600 & echo sealed >&2; exit 3";
+        assert_eq!(
+            result(script).unwrap_err(),
+            "it failed with exit status: 3: sealed"
+        );
     }
 
     #[test]

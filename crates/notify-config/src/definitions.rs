@@ -1,13 +1,16 @@
 //! Definitions of workflows: one or many in a file, from one or many files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use notify_core::problem::Segment;
-use notify_core::{Code, Path, Problem, Problems, Registry, Workflow};
+use notify_core::{
+    Code, PartialWorkflow, Path, Problem, Problems, Registry, Workflow, WorkflowName,
+};
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Location};
-use crate::document::{Document, without};
+use crate::diagnostic::{Diagnostic, Diagnostics, Finding, Location};
+use crate::document::{AsWritten, Document, without};
 use crate::paths;
 use crate::source::Source;
 use crate::templates::{self, Said, Templates, Use};
@@ -30,6 +33,8 @@ pub struct Definitions {
     registry: Registry,
     files: Vec<Document>,
     declared: Vec<Declared>,
+    /// Where each name was declared first.
+    by_name: BTreeMap<WorkflowName, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +46,12 @@ struct Declared {
     /// What stands there, without the templates that are named.
     value: Value,
     uses: Vec<Use>,
+    /// Whether it has a name of its own.
+    named: bool,
+    /// The index that each notification has in the file.
+    places: Vec<usize>,
+    /// Whether something is wrong with it, which has been told.
+    broken: bool,
 }
 
 /// What could be read, and everything that is wrong with the rest.
@@ -105,13 +116,15 @@ impl Definitions {
                 registry: registry.clone(),
                 files: Vec::new(),
                 declared: Vec::new(),
+                by_name: BTreeMap::new(),
             },
             found: Vec::new(),
         };
         for source in sources {
-            match source.and_then(|source| Document::yaml(&source)) {
-                Ok(document) => partly.add(document, variables),
-                Err(problem) => partly.found.push(problem),
+            let read = source.map_err(Diagnostics::from);
+            match read.and_then(|source| Document::read_yaml(&source)) {
+                Ok((document, repeated)) => partly.add(document, repeated, variables),
+                Err(found) => partly.found.extend(found),
             }
         }
         partly
@@ -148,15 +161,45 @@ impl Definitions {
             let mut workflow = declared.workflow.clone();
             if !declared.uses.is_empty() {
                 let mut value = declared.value.clone();
-                let filled = templates
-                    .fill(&mut value, &declared.uses)
-                    .and_then(|()| self.registry.load_workflow(&value));
-                let filled = problems.absorb(&Path::root().then(index), filled);
-                workflow = filled.unwrap_or(workflow);
+                let filled = templates.fill(&mut value, &declared.uses);
+                let place = Path::root().then(index);
+                let is_filled = problems.absorb(&place, filled).is_some();
+                // What is wrong with it otherwise has been told.
+                if is_filled && !declared.broken {
+                    let loaded = self.registry.load_workflow(&value);
+                    workflow = problems.absorb(&place, loaded).unwrap_or(workflow);
+                }
             }
             workflows.push(workflow);
         }
         (workflows, problems)
+    }
+
+    /// Gives the problems that [`Config::new`](notify_core::Config::new) found with
+    /// [`with_templates`](Self::with_templates) the paths that the files have.
+    pub(crate) fn as_declared(&self, found: Problems) -> Problems {
+        let mut problems = Problems::none();
+        for mut problem in found {
+            let declared = match problem.path.segments().first() {
+                Some(Segment::Index(index)) => self.declared.get(*index),
+                _ => None,
+            };
+            if problem.code == Code::DECLARED_TWICE && declared.is_some_and(|it| !it.named) {
+                continue;
+            }
+            if let (Some(declared), [workflow, list, Segment::Index(index), ..]) =
+                (declared, problem.path.segments())
+            {
+                let index = declared.places.get(*index).copied().unwrap_or(*index);
+                let place = Path::root()
+                    .then(workflow.clone())
+                    .then(list.clone())
+                    .then(index);
+                problem.path = place.join(&without(&problem.path, 3));
+            }
+            problems.push(problem);
+        }
+        problems
     }
 
     /// Finds the files of problems whose paths begin with the index of a workflow.
@@ -199,13 +242,13 @@ impl Definitions {
             .collect()
     }
 
+    fn first(&self, name: &WorkflowName) -> Option<&Declared> {
+        self.declared.get(*self.by_name.get(name)?)
+    }
+
     /// Says where a name was declared first.
     fn first_of(&self, second: &Declared) -> Option<String> {
-        let name = second.workflow.name();
-        let first = self
-            .declared
-            .iter()
-            .find(|first| first.workflow.name() == name)?;
+        let first = self.first(second.workflow.name())?;
         let document = self.files.get(first.file)?;
         let place = document.location(&first.place.then("workflow"))?;
         Some(format!(
@@ -213,36 +256,33 @@ impl Definitions {
         ))
     }
 
-    /// Finds the place of something in a workflow's definition.
+    /// Finds the place of something in a workflow's definition, and what was written there where
+    /// variables were expanded.
     pub(crate) fn place(
         &self,
         workflow: &Workflow,
         path: &Path,
-    ) -> Option<(Location, Vec<String>)> {
-        let name = workflow.name();
-        let declared = self
-            .declared
-            .iter()
-            .find(|declared| declared.workflow.name() == name)?;
+    ) -> Option<(Location, Option<AsWritten>)> {
+        let declared = self.first(workflow.name())?;
         let document = self.files.get(declared.file)?;
         let path = declared.place.join(path);
-        let variables = document.expanded(&path);
-        let variables = variables.map(|expanded| expanded.variables().to_vec());
-        Some((document.location(&path)?, variables.unwrap_or_default()))
+        Some((document.location(&path)?, document.as_written(&path)))
     }
 }
 
 impl Partly {
     /// Takes the definitions of one file.
-    fn add(&mut self, mut document: Document, variables: &Variables) {
+    fn add(&mut self, mut document: Document, repeated: Vec<Finding>, variables: &Variables) {
         if document.is_empty() {
             let name = document.source().name();
             let message = format!("`{name}` declares nothing");
-            let empty = Diagnostic::without_place(Code::EMPTY, message, Some(MINIMAL), name);
+            let help = document.word(MINIMAL);
+            let empty = Diagnostic::without_place(Code::EMPTY, message, Some(&help), name);
             self.found.push(empty);
             return;
         }
-        let mut findings = document.expand(variables);
+        let mut findings = repeated;
+        findings.extend(document.expand(variables));
         let mut problems = Problems::none();
         let whole = document.to_value();
         for root in document.documents() {
@@ -251,15 +291,26 @@ impl Partly {
                 for (path, source) in &read.said.sources {
                     findings.extend(templates::check(&document, &place.join(path), source));
                 }
-                if let Some(workflow) = problems.absorb(&place, read.workflow) {
-                    self.sound.declared.push(Declared {
-                        workflow,
-                        file: self.sound.files.len(),
-                        place,
-                        value: read.value,
-                        uses: read.said.uses,
-                    });
+                let broken = !read.problems.is_empty();
+                problems.absorb::<()>(&place, Err(read.problems));
+                let Some(partial) = read.partial else {
+                    continue;
+                };
+                if partial.named {
+                    let name = partial.workflow.name().clone();
+                    let index = self.sound.declared.len();
+                    self.sound.by_name.entry(name).or_insert(index);
                 }
+                self.sound.declared.push(Declared {
+                    workflow: partial.workflow,
+                    file: self.sound.files.len(),
+                    place,
+                    value: read.value,
+                    uses: read.said.uses,
+                    named: partial.named,
+                    places: partial.places,
+                    broken,
+                });
             }
         }
         self.found.extend(document.report(&problems, findings));
@@ -269,7 +320,8 @@ impl Partly {
 
 /// One definition that was read.
 struct Read {
-    workflow: Result<Workflow, Problems>,
+    partial: Option<PartialWorkflow>,
+    problems: Problems,
     value: Value,
     said: Said,
 }
@@ -283,13 +335,11 @@ impl Read {
         for (index, notification) in list.into_iter().flatten().enumerate() {
             said.take(notification, &place.then(index), &mut problems);
         }
-        let workflow = problems.absorb(&Path::root(), registry.load_workflow(&value));
-        let workflow = match workflow {
-            Some(workflow) => problems.or_value(workflow),
-            None => Err(problems),
-        };
+        let (partial, found) = registry.load_workflow_partly(&value);
+        problems.extend(found);
         Self {
-            workflow,
+            partial,
+            problems,
             value,
             said,
         }
@@ -310,7 +360,7 @@ fn parts<'a>(whole: &'a Value, root: Path, problems: &mut Problems) -> Vec<(Path
     };
     let place = root.then("workflows");
     let others = document.as_object().into_iter().flatten();
-    for (key, _) in others.filter(|(key, _)| *key != "workflows") {
+    for (key, _) in others.filter(|(key, _)| !matches!(key.as_str(), "workflows" | "$schema")) {
         let message = format!("`{key}` does not stand beside `workflows`");
         problems.push(
             Problem::new(Code::UNKNOWN_KEY, root.then(key.as_str()), message)
@@ -338,7 +388,7 @@ fn parts<'a>(whole: &'a Value, root: Path, problems: &mut Problems) -> Vec<(Path
     }
 }
 
-const MINIMAL: &str = "say who is told when which workflow ends:\n
+pub(crate) const MINIMAL: &str = "say who is told when which workflow ends:\n
 workflow: nightly-etl
 notifications:
   - phases: failed

@@ -10,6 +10,7 @@ use miette::{LabeledSpan, NamedSource, Severity, SourceCode};
 use notify_core::{Code, Weight};
 use serde::Serialize;
 
+use crate::mask::{concealed, parts_of_secrets, without_quoted};
 use crate::source::Source;
 
 /// One thing that is wrong with a file: code, place, message and help.
@@ -23,7 +24,12 @@ pub struct Diagnostic {
     weight: Weight,
     file: Arc<str>,
     place: Option<Box<Place>>,
+    /// It stands for all that the file has beside what is told.
+    is_rest: bool,
 }
+
+/// How many problems of one file are told: nobody reads more at once.
+pub(crate) const MOST: usize = 100;
 
 /// A place in a file, for people and for editors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -37,29 +43,62 @@ pub struct Location {
     pub column: usize,
 }
 
-impl Location {
-    /// Finds a byte of a file's text.
-    pub(crate) fn new(source: &Source, at: usize) -> Self {
-        let (line, column) = line_and_column(source.text(), at).unwrap_or((1, 1));
-        Self {
-            file: source.name().into(),
-            line,
-            column,
-        }
-    }
-}
-
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 
-fn line_and_column(text: &str, at: usize) -> Option<(usize, usize)> {
-    let before = text.get(..at)?;
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default();
-    Some((line, column.chars().count() + 1))
+/// Where in a text something begins: line and column, counted from zero.
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    byte: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Position {
+    /// Walks a text character by character and gives each with its position, the end included.
+    ///
+    /// A line ends as editors see it: at `\n`, at `\r\n` and at a `\r` alone.
+    fn walk(self, text: &str) -> impl Iterator<Item = Self> {
+        let mut letters = text.get(self.byte..).unwrap_or_default().chars().peekable();
+        std::iter::successors(Some(self), move |at| {
+            let letter = letters.next()?;
+            let ends = letter == '\n' || letter == '\r' && letters.peek() != Some(&'\n');
+            Some(Self {
+                byte: at.byte + letter.len_utf8(),
+                line: at.line + usize::from(ends),
+                column: if ends { 0 } else { at.column + 1 },
+            })
+        })
+    }
+
+    /// Finds the line and the column of a byte, counted from one.
+    fn find(self, text: &str, byte: usize) -> Option<(usize, usize)> {
+        let found = self.walk(text).find(|at| at.byte >= byte)?;
+        (found.byte == byte).then_some((found.line + 1, found.column + 1))
+    }
+}
+
+/// Positions in a text at which the search for another one begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Positions(Vec<Position>);
+
+impl Positions {
+    /// How many characters are from one to the next.
+    const STEP: usize = 256;
+
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Position::default().walk(text).step_by(Self::STEP).collect())
+    }
+
+    /// Finds the line and the column of a byte of the same text, counted from one.
+    pub(crate) fn find(&self, text: &str, byte: usize) -> Option<(usize, usize)> {
+        let next = self.0.partition_point(|at| at.byte <= byte);
+        let begin = self.0.get(next.checked_sub(1)?)?;
+        begin.find(text, byte)
+    }
 }
 
 /// Where in its file a problem is.
@@ -84,6 +123,25 @@ impl Diagnostic {
             weight: Weight::Refused,
             file: file.into(),
             place: None,
+            is_rest: false,
+        }
+    }
+
+    /// Says another way to mend it.
+    pub(crate) fn with_help(self, help: &str) -> Self {
+        Self {
+            help: Some(help.to_owned()),
+            ..self
+        }
+    }
+
+    /// Says that a file has more problems than are told.
+    pub(crate) fn rest(file: &str) -> Self {
+        let message = format!("`{file}` has more problems than these {MOST}");
+        let help = "mend these first; most are of one sort";
+        Self {
+            is_rest: true,
+            ..Self::without_place(Code::TOO_LARGE, message, Some(help), file)
         }
     }
 
@@ -122,12 +180,30 @@ impl Diagnostic {
     /// Returns the line and the column at which the problem begins, both counted from one.
     pub fn position(&self) -> Option<(usize, usize)> {
         let place = self.place.as_ref()?;
-        line_and_column(place.source.inner(), place.span.start)
+        Position::default().find(place.source.inner(), place.span.start)
+    }
+
+    /// Returns the line and the column behind the last character, both counted from one.
+    pub fn end(&self) -> Option<(usize, usize)> {
+        let place = self.place.as_ref()?;
+        Position::default().find(place.source.inner(), place.span.end)
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        let key = |diagnostic: &Self| diagnostic.span().map(|span| (span.start, span.end));
+        let key = |diagnostic: &Self| {
+            let span = diagnostic.span().map(|span| (span.start, span.end));
+            (diagnostic.is_rest, span)
+        };
         (&self.file, key(self)).cmp(&(&other.file, key(other)))
+    }
+
+    /// Tells whether both say the same of the same place.
+    fn repeats(&self, other: &Self) -> bool {
+        self.file == other.file
+            && self.span() == other.span()
+            && self.code == other.code
+            && self.message == other.message
+            && self.help == other.help
     }
 }
 
@@ -167,7 +243,8 @@ impl miette::Diagnostic for Diagnostic {
     }
 }
 
-/// Everything that is wrong with the files of one run, in the order of files and places.
+/// Everything that is wrong with the files of one run, in the order of files and places; of one file
+/// at most a hundred problems, and then a last one which says that there are more.
 ///
 /// INVARIANT: never empty.
 #[derive(Clone, Debug)]
@@ -187,7 +264,29 @@ impl Diagnostics {
     pub(crate) fn of(mut found: Vec<Diagnostic>) -> Self {
         debug_assert!(!found.is_empty(), "an error without a problem");
         found.sort_by(Diagnostic::order);
-        Self(found)
+        let mut told: Vec<Diagnostic> = Vec::new();
+        let mut of_file = 0;
+        for diagnostic in found {
+            let last = told.last().filter(|last| last.file == diagnostic.file);
+            match last {
+                Some(last) if last.is_rest => continue,
+                Some(_) => {}
+                None => of_file = 0,
+            }
+            let begin = told.len().saturating_sub(of_file);
+            let before = told.get(begin..).unwrap_or_default();
+            // What an alias repeats, and what two readings find, is one problem.
+            if before.iter().any(|one| one.repeats(&diagnostic)) {
+                continue;
+            }
+            if of_file == MOST {
+                told.push(Diagnostic::rest(&diagnostic.file));
+            } else {
+                of_file += 1;
+                told.push(diagnostic);
+            }
+        }
+        Self(told)
     }
 
     /// Takes over what else was found.
@@ -284,29 +383,29 @@ impl Finding {
         self
     }
 
-    /// Says another word wherever this one is said.
-    pub(crate) fn reworded(mut self, word: &str, other: &str) -> Self {
-        self.message = self.message.replace(word, other);
-        self.help = self.help.map(|help| help.replace(word, other));
-        self
-    }
-
     pub(crate) fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// Shows the finding in a masked text.
+    /// Shows the finding in a masked text. No finding gets into a diagnostic elsewhere, so what it
+    /// says is masked here too.
     pub(crate) fn shown_in(self, source: &Source, shown: &Arc<str>) -> Diagnostic {
+        let parts = parts_of_secrets(source.text(), &self.span);
+        let fit = |words: String| {
+            let words = without_quoted(&words, &parts);
+            concealed(&words, source.text()).into_owned()
+        };
         Diagnostic {
             code: self.code,
-            message: self.message,
-            help: self.help,
+            message: fit(self.message),
+            help: self.help.map(fit),
             weight: self.weight,
             file: source.name().into(),
             place: Some(Box::new(Place {
                 span: label(shown, self.span),
                 source: NamedSource::new(source.name(), Arc::clone(shown)),
             })),
+            is_rest: false,
         }
     }
 }
@@ -315,6 +414,11 @@ impl Finding {
 fn label(text: &str, span: Range<usize>) -> Range<usize> {
     let end = span.end.min(text.len());
     let start = span.start.min(end);
+    if start == text.len() && !text.ends_with(['\r', '\n']) {
+        // Behind the last character there is nothing to point at.
+        let last = text.chars().next_back().map_or(0, char::len_utf8);
+        return start - last..start;
+    }
     let length = text.get(start..end).map_or(0, |text| {
         let line = text.split(['\r', '\n']).next().unwrap_or_default();
         match line.trim_end().len() {

@@ -3,20 +3,25 @@
 //! The core knows no file format and reports problems by path; here a path becomes a place.
 
 mod expand;
+mod json;
 mod report;
 mod toml;
+mod wording;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use notify_core::problem::Segment;
-use notify_core::{Path, Place};
+use notify_core::{Code, Path, Place, Problems};
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Finding, Location};
+use crate::diagnostic::{Diagnostics, Finding, Location, Positions};
 use crate::mask::Mask;
 use crate::source::Source;
 
+pub(crate) use self::expand::AsWritten;
 pub use self::expand::Expanded;
 pub(crate) use self::report::without;
 
@@ -24,11 +29,30 @@ pub(crate) use self::report::without;
 #[derive(Clone, Debug)]
 pub struct Document {
     source: Source,
-    /// Whatever stands in the file may be a secret in the wrong place.
+    format: Format,
+    positions: OnceLock<Positions>,
+    /// It is TOML: whatever stands in it may be a secret in the wrong place.
     guarded: bool,
     /// The root is a list of the file's documents.
     several: bool,
     root: Node,
+}
+
+/// The language of a file, which its problems are told in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Yaml,
+    Json,
+    Toml,
+}
+
+/// Gives the words of a file that are no secrets.
+pub(crate) type Known<'a> = &'a dyn Fn() -> BTreeSet<String>;
+
+/// A text that was parsed, and the keys that stand in it a second time.
+struct Parsed {
+    root: Root,
+    repeated: Vec<Finding>,
 }
 
 /// What a text is.
@@ -53,6 +77,7 @@ enum Content {
     /// A text, a number, true, false or nothing.
     Scalar(Value),
     List(Vec<Node>),
+    /// In the order of the keys, each once.
     Map(Vec<Entry>),
 }
 
@@ -64,60 +89,97 @@ struct Entry {
 }
 
 impl Document {
-    /// Parses YAML, and with it JSON.
+    /// Parses YAML; JSON where the file's name says that it is.
     ///
     /// # Errors
     ///
-    /// The first place at which the text is not YAML.
-    pub fn yaml(source: &Source) -> Result<Self, Diagnostic> {
-        // A `notify.toml` that is taken for a definition is guarded all the same.
-        let extension = std::path::Path::new(source.name()).extension();
-        Self::parse(source, yaml::parse, extension == Some("toml".as_ref()))
+    /// The first place at which the text is not what it should be, or every key that stands a
+    /// second time.
+    pub fn yaml(source: &Source) -> Result<Self, Diagnostics> {
+        Self::read_yaml(source).and_then(Self::strictly)
     }
 
     /// Parses TOML.
     ///
     /// # Errors
     ///
-    /// The first place at which the text is not TOML.
-    pub fn toml(source: &Source) -> Result<Self, Diagnostic> {
-        Self::parse(source, toml::parse, true)
+    /// The first place at which the text is not TOML, or every key that stands a second time.
+    pub fn toml(source: &Source) -> Result<Self, Diagnostics> {
+        Self::read_toml(source, &BTreeSet::new).and_then(Self::strictly)
+    }
+
+    /// Parses YAML or JSON; gives the keys that stand a second time, which are left out.
+    pub(crate) fn read_yaml(source: &Source) -> Result<(Self, Vec<Finding>), Diagnostics> {
+        let extension = std::path::Path::new(source.name()).extension();
+        if extension == Some("json".as_ref()) {
+            return Self::parse(source, Format::Json, json::parse, None);
+        }
+        // A `notify.toml` that is taken for a definition is guarded all the same.
+        let known: Known<'_> = &BTreeSet::new;
+        let guard = (extension == Some("toml".as_ref())).then_some(known);
+        Self::parse(source, Format::Yaml, yaml::parse, guard)
+    }
+
+    /// Parses TOML; gives the keys that stand a second time, which are left out.
+    ///
+    /// Where it is broken, its known words are all that is shown of it.
+    pub(crate) fn read_toml(
+        source: &Source,
+        known: Known<'_>,
+    ) -> Result<(Self, Vec<Finding>), Diagnostics> {
+        Self::parse(source, Format::Toml, toml::parse, Some(known))
+    }
+
+    fn strictly((document, repeated): (Self, Vec<Finding>)) -> Result<Self, Diagnostics> {
+        let found = document.report(&Problems::none(), repeated);
+        Diagnostics::or_value(found, document)
     }
 
     fn parse(
         source: &Source,
-        parse: fn(&str) -> Result<Root, Finding>,
-        guarded: bool,
-    ) -> Result<Self, Diagnostic> {
-        let root = parse(source.text()).map_err(|finding| {
-            // JSON is read as YAML, and its authors need not know.
-            let is_json = std::path::Path::new(source.name()).extension() == Some("json".as_ref());
-            let finding = if is_json {
-                finding.reworded("YAML", "JSON")
-            } else {
-                finding
+        format: Format,
+        parse: fn(&str) -> Result<Parsed, Vec<Finding>>,
+        guard: Option<Known<'_>>,
+    ) -> Result<(Self, Vec<Finding>), Diagnostics> {
+        let Parsed { root, repeated } = parse(source.text()).map_err(|found| {
+            let mask = match guard {
+                Some(known) => Mask::of_broken_toml(known()),
+                None => Mask::default(),
             };
-            let mask = Mask {
-                guarded,
-                ..Mask::default()
-            };
-            finding.shown_in(source, &mask.apply(source.text()))
+            let shown = mask.apply(source.text());
+            let found = found.into_iter();
+            Diagnostics::of(found.map(|one| one.shown_in(source, &shown)).collect())
         })?;
         let (root, several) = match root {
             Root::One(root) => (root, false),
             Root::Several(root) => (root, true),
         };
-        Ok(Self {
+        let document = Self {
             source: source.clone(),
-            guarded,
+            format,
+            positions: OnceLock::new(),
+            guarded: guard.is_some(),
             several,
             root,
-        })
+        };
+        Ok((document, repeated))
     }
 
     /// Returns the text that was parsed.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Drops all sections but these.
+    pub(crate) fn keep(&mut self, sections: &[&str]) {
+        if let Content::Map(entries) = &mut self.root.content {
+            entries.retain(|entry| sections.contains(&entry.key.as_str()));
+        }
+    }
+
+    /// Says advice in the language of the file.
+    pub(crate) fn word(&self, advice: &str) -> String {
+        self.format.word(advice)
     }
 
     /// Tells whether nothing stands in the file but comments.
@@ -162,7 +224,15 @@ impl Document {
             return None;
         }
         let span = self.span(path, Place::Value);
-        Some(Location::new(&self.source, span.start))
+        let positions = self
+            .positions
+            .get_or_init(|| Positions::of(self.source.text()));
+        let (line, column) = positions.find(self.source.text(), span.start)?;
+        Some(Location {
+            file: self.source.name().into(),
+            line,
+            column,
+        })
     }
 
     /// Finds a part of the text at a path where it stands in the file.
@@ -208,8 +278,9 @@ impl Document {
         for segment in path.segments() {
             let step = match (&found.node.content, segment) {
                 (Content::Map(entries), Segment::Key(key)) => entries
-                    .iter()
-                    .find(|entry| entry.key == *key)
+                    .binary_search_by(|entry| entry.key.as_str().cmp(key))
+                    .ok()
+                    .and_then(|index| entries.get(index))
                     .map(|entry| (&entry.value, Some(&entry.key_span), entry.key.as_str())),
                 (Content::List(items), Segment::Index(index)) => {
                     items.get(*index).map(|node| (node, None, ""))
@@ -235,6 +306,27 @@ struct Found<'a> {
     steps: Vec<&'a str>,
     /// Nothing of the path was left out.
     whole: bool,
+}
+
+impl Content {
+    /// Makes a map; of keys that are the same the first stays, and the others are told.
+    fn map(mut entries: Vec<Entry>, repeated: &mut Vec<Finding>) -> Self {
+        entries.sort_by(|one, other| one.key.cmp(&other.key));
+        entries.dedup_by(|second, first| {
+            let same = second.key == first.key;
+            if same {
+                repeated.push(second_time(&second.key, second.key_span.clone()));
+            }
+            same
+        });
+        Self::Map(entries)
+    }
+}
+
+fn second_time(key: &str, place: Range<usize>) -> Finding {
+    let message = format!("the key `{key}` stands here a second time");
+    Finding::new(Code::DUPLICATE_KEY, message, place)
+        .help("remove one of them, or put what they say into one")
 }
 
 impl Node {

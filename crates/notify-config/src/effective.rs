@@ -1,16 +1,18 @@
 //! What is in force, value by value, and where each came from.
 //!
-//! Secrets are not known here: what stands in their place is the reference to them.
+//! Secrets are not known here: what stands in their place is the reference to them. What a variable
+//! holds may be one, so a text is shown as it was written; and so may what a command is given.
 
 use std::fmt;
 
-use notify_core::{AccountName, Accounts, Kind, Notification, Path};
+use notify_core::{Kind, Notification, Path};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::Location;
-use crate::document::Document;
+use crate::document::{AsWritten, Document};
 use crate::load::Loaded;
+use crate::mask::concealed;
 use crate::settings::EngineSettings;
 
 /// One value that is in force.
@@ -19,7 +21,7 @@ use crate::settings::EngineSettings;
 pub struct InForce {
     /// Its name: `accounts.slack.prod.timeout`.
     pub key: String,
-    /// The value; of a secret the reference.
+    /// The value as it was written; of a secret the reference, of a command its program only.
     pub value: Value,
     /// Where it came from.
     pub origin: Origin,
@@ -71,42 +73,42 @@ impl Loaded {
         let mut list = List::default();
         let url = Path::root().then("outbox").then("url");
         let outbox = self.settings.outbox().to_string();
-        list.add(settings.origin(&url), &url, json!(outbox));
+        list.add(settings.here(&url), &url, json!(outbox));
         let written = settings.to_value();
         let written = written.get("engine");
         for (key, value) in engine.values() {
             let path = Path::root().then("engine").then(key.as_str());
             let value = written.and_then(|table| table.get(&key)).unwrap_or(&value);
-            list.add(settings.origin(&path), &path, value.clone());
+            list.add(settings.here(&path), &path, value.clone());
         }
         self.accounts(&mut list);
         for (name, source, _) in self.settings.templates().iter() {
             let path = Path::root().then("templates").then(name);
-            list.add(settings.origin(&path), &path, json!(source));
+            list.add(settings.here(&path), &path, json!(source));
         }
         for (index, rule) in self.settings.rules().iter().enumerate() {
             let place = Path::root().then("rules").then(index);
             let path = place.then("match");
-            list.add(settings.origin(&path), &path, json!(rule.matches()));
+            list.add(settings.here(&path), &path, json!(rule.matches()));
             for notification in rule.notifications() {
-                let origin = |path: &Path| settings.origin(&place.join(path));
-                self.notification(&mut list, &place, notification, &origin);
+                let here = |path: &Path| settings.here(&place.join(path));
+                self.notification(&mut list, &place, notification, &here);
             }
         }
         for workflow in self.config.workflows() {
+            let here = |path: &Path| match self.definitions.place(workflow, path) {
+                Some((place, written)) => Here::new(Some(place), written),
+                None => Here::default(),
+            };
+            let of_variables = here(&Path::root().then("workflow")).written;
+            let name = of_variables.as_ref().and_then(Value::as_str);
             let name = Path::root()
                 .then("workflows")
-                .then(workflow.name().as_str());
+                .then(name.unwrap_or(workflow.name().as_str()));
             for (index, notification) in workflow.notifications().iter().enumerate() {
                 let place = Path::root().then("notifications").then(index);
-                let origin = |path: &Path| {
-                    let found = self.definitions.place(workflow, &place.join(path));
-                    found.map_or_else(Origin::default, |(place, variables)| Origin {
-                        place: Some(place),
-                        variables,
-                    })
-                };
-                self.notification(&mut list, &name.join(&place), notification, &origin);
+                let here = |path: &Path| here(&place.join(path));
+                self.notification(&mut list, &name.join(&place), notification, &here);
             }
         }
         list.0
@@ -117,19 +119,25 @@ impl Loaded {
         let value = document.to_value();
         let kinds = value.get("accounts").and_then(Value::as_object);
         for (kind, sections) in kinds.into_iter().flatten() {
+            let of_kind = Kind::new(kind.as_str()).ok();
+            let accounts = self.settings.accounts();
+            let default = of_kind.and_then(|kind| accounts.resolve(&kind, None).ok());
             for (name, section) in sections.as_object().into_iter().flatten() {
                 let place = Path::root()
                     .then("accounts")
                     .then(kind.as_str())
                     .then(name.as_str());
-                for (key, fallback) in [
-                    ("default", is_default(self.settings.accounts(), kind, name)),
-                    ("enabled", true),
-                ] {
-                    let path = place.then(key);
-                    let value = section.get(key).cloned().unwrap_or(json!(fallback));
-                    list.add(document.origin(&path), &path, value);
-                }
+                // The only account of a kind is the default one, whatever it says.
+                let is_default = default.as_ref().is_some_and(|id| id.name.as_str() == name);
+                let path = place.then("default");
+                let here = match section.get("default") {
+                    Some(written) if *written != json!(is_default) => Here::default(),
+                    _ => document.here(&path),
+                };
+                list.add(here, &path, json!(is_default));
+                let path = place.then("enabled");
+                let enabled = section.get("enabled").cloned().unwrap_or(json!(true));
+                list.add(document.here(&path), &path, enabled);
                 for (key, value) in section.as_object().into_iter().flatten() {
                     if !matches!(key.as_str(), "default" | "enabled") {
                         list.leaves(document, &place.then(key.as_str()), value);
@@ -144,7 +152,7 @@ impl Loaded {
         list: &mut List,
         place: &Path,
         notification: &Notification,
-        origin: &dyn Fn(&Path) -> Origin,
+        here: &dyn Fn(&Path) -> Here,
     ) {
         let root = Path::root();
         let kind = notification.kind().as_str();
@@ -160,7 +168,7 @@ impl Loaded {
         value.entry("if_unknown").or_insert(if_unknown);
         for (key, value) in value {
             let path = root.then(key.as_str());
-            list.add(origin(&path), &place.join(&path), value);
+            list.add(here(&path), &place.join(&path), value);
         }
         let accounts = self.settings.accounts();
         if let Ok(id) = accounts.resolve(notification.kind(), notification.account()) {
@@ -168,29 +176,52 @@ impl Loaded {
         }
         for (key, value) in body {
             let path = root.then(kind).then(key.as_str());
-            let mut found = origin(&path);
-            if found.place.is_none() && key == "to" {
+            let mut found = here(&path);
+            if found.origin.place.is_none() && key == "to" {
                 // In the short form the recipients stand under the kind itself.
-                found = origin(&root.then(kind));
+                found = here(&root.then(kind));
+            }
+            if found.written.is_none() && key == "template" {
+                found.written = self.template_as_written(&value);
             }
             list.add(found, &place.join(&path), value);
         }
     }
+
+    /// Returns a named template as it was written, where variables were expanded in it.
+    fn template_as_written(&self, source: &Value) -> Option<Value> {
+        let mut templates = self.settings.templates().iter();
+        let (name, ..) = templates.find(|(_, of_name, _)| source.as_str() == Some(of_name))?;
+        let path = Path::root().then("templates").then(name);
+        let (written, _) = self.settings.document().as_written(&path)?;
+        Some(written)
+    }
 }
 
-fn is_default(accounts: &Accounts, kind: &str, name: &str) -> bool {
-    let of_kind = Kind::new(kind).ok();
-    let default = of_kind.and_then(|kind| accounts.resolve(&kind, None).ok());
-    default.is_some_and(|id| AccountName::new(name).is_ok_and(|name| name == id.name))
+/// Where a value stands, and how it was written.
+#[derive(Default)]
+struct Here {
+    origin: Origin,
+    /// The value as it was written, where variables were expanded in it.
+    written: Option<Value>,
+}
+
+impl Here {
+    fn new(place: Option<Location>, written: Option<AsWritten>) -> Self {
+        let (written, variables) = written.unzip();
+        Self {
+            origin: Origin {
+                place,
+                variables: variables.unwrap_or_default(),
+            },
+            written,
+        }
+    }
 }
 
 impl Document {
-    fn origin(&self, path: &Path) -> Origin {
-        let variables = self.expanded(path);
-        Origin {
-            place: self.location(path),
-            variables: variables.map_or_else(Vec::new, |found| found.variables().to_vec()),
-        }
+    fn here(&self, path: &Path) -> Here {
+        Here::new(self.location(path), self.as_written(path))
     }
 }
 
@@ -198,12 +229,18 @@ impl Document {
 struct List(Vec<InForce>);
 
 impl List {
-    fn add(&mut self, origin: Origin, path: &Path, value: Value) {
+    fn add(&mut self, here: Here, path: &Path, value: Value) {
+        let value = match here.written {
+            // One that stands for a list is a list in force.
+            Some(written) if value.is_array() && !written.is_array() => json!([written]),
+            Some(written) => written,
+            None => value,
+        };
         if !value.is_null() {
             self.0.push(InForce {
                 key: path.to_string(),
-                value,
-                origin,
+                value: fit(value),
+                origin: here.origin,
             });
         }
     }
@@ -216,9 +253,32 @@ impl List {
                     self.leaves(document, &path.then(key.as_str()), value);
                 }
             }
-            _ => self.add(document.origin(path), path, value.clone()),
+            _ => self.add(document.here(path), path, value.clone()),
         }
     }
+}
+
+/// Takes out of a value what can be secret: what looks like it, and what a command is given.
+fn fit(value: Value) -> Value {
+    match value {
+        Value::String(text) => concealed(&text, "").into(),
+        Value::Array(items) => items.into_iter().map(fit).collect(),
+        Value::Object(table) => {
+            let is_reference = is_reference(&table);
+            let fit = |(key, value)| match value {
+                Value::Array(words) if is_reference && key == "command" => (key, program(words)),
+                value => (key, fit(value)),
+            };
+            Value::Object(table.into_iter().map(fit).collect())
+        }
+        other => other,
+    }
+}
+
+fn program(words: Vec<Value>) -> Value {
+    let more = (words.len() > 1).then(|| json!("…"));
+    let program = words.into_iter().take(1).map(fit);
+    program.chain(more).collect()
 }
 
 fn is_reference(table: &Map<String, Value>) -> bool {

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use notify_core::{Config, Path, Problems, Registry, SecretSource};
+use notify_core::{Config, Path, Registry, SecretSource};
 
 use crate::definitions::Definitions;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -17,6 +17,8 @@ use crate::watch::{Reader, Watch};
 pub struct Installation {
     definitions: Vec<PathBuf>,
     settings: PathBuf,
+    /// Another `notify.toml` whose templates are known too.
+    templates_of: Option<PathBuf>,
     variables: Variables,
     key: RandomState,
 }
@@ -49,9 +51,17 @@ impl Installation {
         Self {
             definitions: definitions.into(),
             settings: settings.into(),
+            templates_of: None,
             variables: Variables::of_process(),
             key: RandomState::new(),
         }
+    }
+
+    /// Takes the templates of another `notify.toml` too, where there is one, and nothing else of it.
+    #[must_use]
+    pub fn templates_of(mut self, settings: impl Into<PathBuf>) -> Self {
+        self.templates_of = Some(settings.into());
+        self
     }
 
     /// Takes the values of variables from elsewhere than the process.
@@ -78,12 +88,15 @@ impl Installation {
         let definitions = Definitions::read(registry, &self.definitions, &self.variables, reader);
         let settings = Settings::read_with(registry, &self.settings, &self.variables, reader);
         let mut found = definitions.found;
-        let settings = match settings {
-            Ok(settings) => settings,
-            // Without the accounts nothing can be said of what is sent through them.
-            Err(other) => return Err(Diagnostics::of(found.into_iter().chain(other).collect())),
-        };
+        found.extend(settings.found);
         let definitions = definitions.sound;
+        // Without the accounts nothing can be said of what is sent through them.
+        let Some(mut settings) = settings.settings else {
+            return Err(Diagnostics::of(found));
+        };
+        if let Some(path) = self.templates_of.as_deref().filter(|path| path.exists()) {
+            found.extend(settings.take_templates_of(registry, path, &self.variables, reader));
+        }
         match fitted(&definitions, &settings, settings.secrets()) {
             Ok(config) => Diagnostics::or_value(
                 found,
@@ -146,7 +159,6 @@ fn fitted(
     secrets: Arc<dyn SecretSource>,
 ) -> Result<Config, Vec<Diagnostic>> {
     let (workflows, mut problems) = definitions.with_templates(settings.templates());
-    let mut of_rules = Problems::none();
     // Apart from the definitions, so that the problems of both are told in one run.
     let rules = Config::new(
         Vec::new(),
@@ -154,8 +166,9 @@ fn fitted(
         Arc::clone(&secrets),
     )
     .and_then(|config| config.with_rules(settings.rules().to_vec()));
-    of_rules.absorb(&Path::root().then("rules"), rules);
+    let of_rules = settings.rules_as_declared(rules.err().unwrap_or_default());
     let config = Config::new(workflows, settings.accounts().clone(), secrets);
+    let config = config.map_err(|found| definitions.as_declared(found));
     let config = problems.absorb(&Path::root(), config);
     let config = config.map(|config| config.with_rules(settings.rules().to_vec()));
     match config {

@@ -3,8 +3,12 @@
 //! Both are of the dialect 2020-12 and stand for themselves. They describe a file as it is written,
 //! so wherever a text is they take `${NAME}` in it too.
 
+use std::collections::BTreeSet;
+
 use notify_core::Registry;
-use notify_core::schema::{SchemaGenerator, TEMPLATE, generator, pattern, shared, whole};
+use notify_core::schema::{
+    SchemaGenerator, TEMPLATE, generator, own_schema, pattern, shared, whole,
+};
 use serde_json::{Value, json};
 
 use crate::settings;
@@ -25,6 +29,7 @@ pub fn definitions(registry: &Registry) -> Value {
             "description": "Several workflows in one file.",
             "type": "object",
             "properties": {
+                "$schema": own_schema(),
                 "workflows": {
                     "description": "The definitions of the workflows.",
                     "type": "array",
@@ -84,6 +89,25 @@ pub fn settings(registry: &Registry) -> Value {
     let mut schema = document(generator, root);
     without_null(&mut schema);
     schema
+}
+
+/// Collects the keys that `notify.toml` can have, the kinds of accounts among them.
+pub(crate) fn keys(registry: &Registry) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(&settings(registry), &mut found);
+    found
+}
+
+fn collect(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            let properties = map.get("properties").and_then(Value::as_object);
+            found.extend(properties.into_iter().flatten().map(|(key, _)| key.clone()));
+            map.values().for_each(|part| collect(part, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        _ => {}
+    }
 }
 
 /// A template that is named where it is used.

@@ -1,6 +1,8 @@
 //! Secrets from where a process has them: its environment, files and commands.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use notify_core::{SecretError, SecretRef, SecretSource};
 use secrecy::SecretString;
@@ -18,6 +20,8 @@ use crate::variables::Variables;
 pub struct ProcessSecrets {
     folder: PathBuf,
     variables: Variables,
+    /// The references that show otherwise than they are.
+    shown: Arc<BTreeMap<SecretRef, SecretRef>>,
 }
 
 impl ProcessSecrets {
@@ -26,6 +30,7 @@ impl ProcessSecrets {
         Self {
             folder: folder.into(),
             variables: Variables::of_process(),
+            shown: Arc::default(),
         }
     }
 
@@ -33,6 +38,13 @@ impl ProcessSecrets {
     #[must_use]
     pub fn variables(mut self, variables: Variables) -> Self {
         self.variables = variables;
+        self
+    }
+
+    /// Shows other references in place of these where a secret cannot be read.
+    #[must_use]
+    pub(crate) fn shown(mut self, shown: BTreeMap<SecretRef, SecretRef>) -> Self {
+        self.shown = Arc::new(shown);
         self
     }
 
@@ -47,7 +59,7 @@ impl ProcessSecrets {
 }
 
 fn file(path: &Path) -> Result<Vec<u8>, String> {
-    source::read_within(path, command::MAX_BYTES).map_err(|refusal| refusal.why())
+    source::read_within(path, command::MAX_BYTES as u64).map_err(|refusal| refusal.why())
 }
 
 /// Takes the one line break off that editors and commands add.
@@ -70,7 +82,7 @@ impl SecretSource for ProcessSecrets {
             other => other,
         };
         secret.map(SecretString::from).map_err(|why| SecretError {
-            reference: reference.clone(),
+            reference: self.shown.get(reference).unwrap_or(reference).clone(),
             why,
         })
     }

@@ -7,13 +7,14 @@ pub(crate) mod rules;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use notify_core::problem::nearest;
+use notify_core::problem::{Segment, nearest};
 use notify_core::{
     Account, AccountId, Accounts, Code, Path, Problem, Problems, Registry, Rule, SecretRef,
 };
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::Document;
+use crate::document::{Document, without};
+use crate::schema;
 use crate::secrets::ProcessSecrets;
 use crate::source::Source;
 use crate::templates::Templates;
@@ -30,10 +31,35 @@ pub struct Settings {
     outbox: Outbox,
     accounts: Accounts,
     rules: Vec<Rule>,
+    /// The index that each rule has in the file.
+    rule_places: Vec<usize>,
     templates: Templates,
     engine: EngineSettings,
     variables: Variables,
     document: Arc<Document>,
+}
+
+/// What could be read, and everything that is wrong with the rest.
+pub(crate) struct Partly {
+    /// `None` where the file has no structure that could be read.
+    pub(crate) settings: Option<Settings>,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+impl Partly {
+    fn nothing(found: Diagnostics) -> Self {
+        Self {
+            settings: None,
+            found: found.into_iter().collect(),
+        }
+    }
+
+    fn whole(self) -> Result<Settings, Diagnostics> {
+        match self.settings {
+            Some(settings) => Diagnostics::or_value(self.found, settings),
+            None => Err(Diagnostics::of(self.found)),
+        }
+    }
 }
 
 impl Settings {
@@ -44,7 +70,7 @@ impl Settings {
     /// When it cannot be read; else everything that is wrong with it and with the templates that
     /// it names.
     pub fn read(registry: &Registry, path: &FilePath) -> Result<Self, Diagnostics> {
-        Self::read_with(registry, path, &Variables::of_process(), &Reader::default())
+        Self::read_with(registry, path, &Variables::of_process(), &Reader::default()).whole()
     }
 
     /// Takes a text; its name says in which folder relative paths begin.
@@ -68,13 +94,8 @@ impl Settings {
         variables: &Variables,
     ) -> Result<Self, Diagnostics> {
         let source = Source::new(name, text);
-        Self::load(
-            registry,
-            &source,
-            FilePath::new(name),
-            variables,
-            &Reader::default(),
-        )
+        let path = FilePath::new(name);
+        Self::load(registry, &source, path, variables, &Reader::default()).whole()
     }
 
     pub(crate) fn read_with(
@@ -82,9 +103,15 @@ impl Settings {
         path: &FilePath,
         variables: &Variables,
         reader: &Reader,
-    ) -> Result<Self, Diagnostics> {
-        let source = reader.text(path)?;
-        Self::load(registry, &source, path, variables, reader)
+    ) -> Partly {
+        match reader.text(path) {
+            Ok(source) => Self::load(registry, &source, path, variables, reader),
+            Err(unreadable) if path.is_dir() => {
+                let help = "name the file in it: `FOLDER/notify.toml`";
+                Partly::nothing(unreadable.with_help(help).into())
+            }
+            Err(unreadable) => Partly::nothing(unreadable.into()),
+        }
     }
 
     fn load(
@@ -93,9 +120,13 @@ impl Settings {
         path: &FilePath,
         variables: &Variables,
         reader: &Reader,
-    ) -> Result<Self, Diagnostics> {
-        let mut document = Document::toml(source)?;
-        let mut findings = document.expand(variables);
+    ) -> Partly {
+        let (mut document, mut findings) =
+            match Document::read_toml(source, &|| schema::keys(registry)) {
+                Ok(read) => read,
+                Err(found) => return Partly::nothing(found),
+            };
+        findings.extend(document.expand(variables));
         let document = Arc::new(document);
         let mut elsewhere = Vec::new();
         let mut settings = Self {
@@ -103,6 +134,7 @@ impl Settings {
             outbox: Outbox::default(),
             accounts: Accounts::default(),
             rules: Vec::new(),
+            rule_places: Vec::new(),
             templates: Templates::default(),
             engine: EngineSettings::default(),
             variables: variables.clone(),
@@ -123,10 +155,12 @@ impl Settings {
                 &mut findings,
             );
         }
-        if let Some((place, value)) = section("accounts") {
-            let accounts = Accounts::load(registry, value);
-            settings.accounts = problems.absorb(&place, accounts).unwrap_or_default();
-        }
+        // Without a section too: a function of the program has an account all the same.
+        let none = serde_json::json!({});
+        let accounts = value.get("accounts").unwrap_or(&none);
+        let (accounts, of_accounts) = Accounts::load_partly(registry, accounts);
+        problems.absorb::<()>(&Path::root().then("accounts"), Err(of_accounts));
+        settings.accounts = accounts;
         if let Some((place, value)) = section("outbox") {
             let outbox = problems.absorb(&place, outbox::load(value));
             settings.outbox = outbox.unwrap_or_default();
@@ -136,22 +170,64 @@ impl Settings {
             settings.engine = engine.unwrap_or_default();
         }
         if let Some((place, value)) = section("rules") {
-            let (rules, said) = rules::load(registry, value, &settings.templates);
-            for (path, source) in said {
+            let read = rules::load(registry, value, &settings.templates);
+            for (path, source) in read.sources {
                 let path = place.join(&path);
                 findings.extend(crate::templates::check(&document, &path, &source));
             }
-            settings.rules = problems.absorb(&place, rules).unwrap_or_default();
+            problems.absorb::<()>(&place, Err(read.problems));
+            (settings.rule_places, settings.rules) = read.rules.into_iter().unzip();
         }
         let keys = value.as_object().into_iter().flatten().map(|(key, _)| key);
         let unknown = keys.filter(|key| !SECTIONS.contains(&key.as_str()));
-        for key in unknown.take(MOST_UNKNOWN) {
+        for key in unknown {
             let place = Path::root().then(key.as_str());
             problems.push(unknown_section(registry, place, key));
         }
         let mut found = document.report(&problems, findings);
         found.append(&mut elsewhere);
-        Diagnostics::or_value(found, settings)
+        Partly {
+            settings: Some(settings),
+            found,
+        }
+    }
+
+    /// Adds the templates of another file; gives what is wrong with them.
+    pub(crate) fn take_templates_of(
+        &mut self,
+        registry: &Registry,
+        path: &FilePath,
+        variables: &Variables,
+        reader: &Reader,
+    ) -> Vec<Diagnostic> {
+        let read = reader.text(path).map_err(Diagnostics::from);
+        let (mut document, mut findings) =
+            match read.and_then(|text| Document::read_toml(&text, &|| schema::keys(registry))) {
+                Ok(read) => read,
+                Err(found) => return found.into_iter().collect(),
+            };
+        // Of the rest of the file nothing is used, so nothing is said of it.
+        document.keep(&["templates"]);
+        findings.clear();
+        findings.extend(document.expand(variables));
+        let value = document.to_value();
+        let Some(table) = value.get("templates") else {
+            return Vec::new();
+        };
+        let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
+        let mut problems = Problems::none();
+        let (templates, elsewhere) = Templates::load(
+            &document,
+            table,
+            &folder,
+            reader,
+            &mut problems,
+            &mut findings,
+        );
+        self.templates.add(templates);
+        let mut found = document.report(&problems, findings);
+        found.extend(elsewhere);
+        found
     }
 
     /// Returns the configured accounts.
@@ -192,7 +268,9 @@ impl Settings {
 
     /// Returns the source of the secrets that the accounts refer to.
     pub fn secrets(&self) -> Arc<ProcessSecrets> {
-        let secrets = ProcessSecrets::new(&self.folder).variables(self.variables.clone());
+        let secrets = ProcessSecrets::new(&self.folder)
+            .variables(self.variables.clone())
+            .shown(self.document.references_as_written());
         Arc::new(secrets)
     }
 
@@ -206,8 +284,13 @@ impl Settings {
                 let path = self.folder.join(&file);
                 if watch::is_loose(&path) {
                     let message = format!("others than its owner can read `{file}`");
-                    let help = format!("take the right away: `chmod go= {}`", path.display());
+                    let help = format!(
+                        "take the right away: `chmod go= {}`; where Kubernetes mounts it, set \
+                         `defaultMode: 0400`",
+                        for_a_shell(&path)
+                    );
                     let warning = Problem::warning(Code::LOOSE_SECRET, place, message);
+                    let warning = warning.plainly("others than its owner can read this file");
                     warnings.push(warning.help(help));
                 }
             }
@@ -244,13 +327,40 @@ impl Settings {
         self.document.diagnostics(problems)
     }
 
+    /// Gives the problems of rules, whose paths begin with the index in [`Settings::rules`], the
+    /// paths that the file has.
+    pub(crate) fn rules_as_declared(&self, found: Problems) -> Problems {
+        let mut problems = Problems::none();
+        for mut problem in found {
+            if let Some(Segment::Index(index)) = problem.path.segments().first() {
+                let index = self.rule_places.get(*index).copied().unwrap_or(*index);
+                let place = Path::root().then("rules").then(index);
+                problem.path = place.join(&without(&problem.path, 1));
+            }
+            problems.push(problem);
+        }
+        problems
+    }
+
     pub(crate) fn document(&self) -> &Document {
         &self.document
     }
 }
 
-/// How many unknown sections are looked at: more of them are no settings at all.
-const MOST_UNKNOWN: usize = 1_000;
+/// Writes a path as one word of a shell's line.
+fn for_a_shell(path: &FilePath) -> String {
+    let path = path.display().to_string();
+    let path = if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path
+    };
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
+    if path.chars().all(plain) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', "'\\''"))
+}
 
 const SECTIONS: [&str; 5] = ["accounts", "engine", "outbox", "rules", "templates"];
 

@@ -3,6 +3,8 @@
 //! A path that comes from a command line can lead to anything: a directory, a device that never
 //! ends, a pipe that nobody writes to. None of them may hang or fill the memory.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -175,8 +177,12 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<Source, Diagnostic> {
     let text = Source::new(name, &String::from_utf8_lossy(err.as_bytes()));
     let start = before.trim_start_matches('\u{feff}').len();
     let place = start..start + char::REPLACEMENT_CHARACTER.len_utf8();
-    // It may have become `notify.toml`, so only the place itself is shown.
-    let mut mask = Mask::guarded();
+    let extension = Path::new(name).extension().and_then(OsStr::to_str);
+    let mut mask = match extension {
+        Some("yaml" | "yml" | "json" | "md") => Mask::default(),
+        // It may have become `notify.toml`, so only the place itself is shown.
+        _ => Mask::of_broken_toml(BTreeSet::new()),
+    };
     mask.open.push(place.clone());
     Err(Finding::new(Code::SYNTAX, message, place)
         .help(help)

@@ -9,8 +9,8 @@ use notify_core::{Code, Path, Place, Problem, Problems};
 use notify_template::Template;
 use serde_json::Value;
 
-use crate::diagnostic::{Diagnostic, Finding};
-use crate::document::Document;
+use crate::diagnostic::{Diagnostic, Finding, MOST};
+use crate::document::{Document, Expanded};
 use crate::watch::Reader;
 
 /// The named templates of an installation.
@@ -35,6 +35,13 @@ impl Templates {
     /// Returns the source of a template.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|named| &*named.source)
+    }
+
+    /// Adds others; of those of one name the first stays.
+    pub(crate) fn add(&mut self, others: Self) {
+        for (name, named) in others.0 {
+            self.0.entry(name).or_insert(named);
+        }
     }
 
     /// Loads the table `templates`. What is wrong with a file of its own is told in that file.
@@ -75,15 +82,13 @@ impl Templates {
                 }
                 Ok(Written::In(file)) => match in_file(&folder.join(file), reader) {
                     Ok(named) => Some(named),
+                    // It can be read, and what is wrong has a place in it.
+                    Err(Broken::Unreadable(why)) if why.span().is_some() => {
+                        elsewhere.push(why);
+                        None
+                    }
                     Err(Broken::Unreadable(why)) => {
-                        let code = why.code();
-                        let problem = Problem::new(code, place.then("file"), why.message());
-                        problems.push(match why.help() {
-                            Some(_) => {
-                                problem.help("the path is relative to the folder of this file")
-                            }
-                            None => problem,
-                        });
+                        problems.push(unreadable(&why, place.then("file")));
                         None
                     }
                     Err(Broken::Wrong(named, found)) => {
@@ -141,7 +146,21 @@ impl Templates {
     }
 }
 
+const LONG_VALUES: &str = "a template has at most 64 KiB, and no characters for private use";
+
 const HELP: &str = "write `NAME = \"text\"` or `NAME = { file = \"templates/NAME.md\" }`";
+
+fn unreadable(why: &Diagnostic, place: Path) -> Problem {
+    let problem = Problem::new(why.code(), place, why.message().to_owned());
+    let problem = problem.plainly("the file cannot be read");
+    match why.help() {
+        Some(_) if why.code() == Code::UNREADABLE => {
+            problem.help("the path is relative to the folder of this file")
+        }
+        Some(help) => problem.help(help.to_owned()),
+        None => problem,
+    }
+}
 
 fn is_name(name: &str) -> bool {
     let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
@@ -154,7 +173,8 @@ enum Written<'a> {
 }
 
 fn written(value: &Value) -> Result<Written<'_>, Problem> {
-    let wrong = |path, message: &str| Problem::new(Code::WRONG_VALUE, path, message).help(HELP);
+    let wrong =
+        |path, message: &'static str| Problem::new(Code::WRONG_VALUE, path, message).help(HELP);
     let root = Path::root();
     match value {
         Value::String(source) => Ok(Written::Here(source)),
@@ -191,7 +211,8 @@ fn in_file(path: &FilePath, reader: &Reader) -> Result<Named, Broken> {
         return Ok(named);
     };
     let shown = source.shown();
-    let diagnostics = found.into_iter().map(|problem| {
+    let more = found.len() > MOST;
+    let diagnostics = found.into_iter().take(MOST).map(|problem| {
         let finding = Finding::new(Code::TEMPLATE, problem.message, problem.span);
         match problem.help {
             Some(help) => finding.help(help),
@@ -199,14 +220,28 @@ fn in_file(path: &FilePath, reader: &Reader) -> Result<Named, Broken> {
         }
         .shown_in(&source, &shown)
     });
-    Err(Broken::Wrong(named, diagnostics.collect()))
+    let mut diagnostics: Vec<Diagnostic> = diagnostics.collect();
+    if more {
+        diagnostics.push(Diagnostic::rest(source.name()));
+    }
+    Err(Broken::Wrong(named, diagnostics))
 }
 
 /// Checks a template that stands at a path of a document, and finds the characters at fault.
+///
+/// It gives one more than are told of a file, and looks for no place beyond.
 pub(crate) fn check(document: &Document, path: &Path, source: &str) -> Vec<Finding> {
-    let Err(found) = Template::parse(source) else {
-        return Vec::new();
+    // The values of variables are text in it, so what is wrong is wrong as it was written.
+    let expanded = document.expanded(path);
+    let written = expanded.map_or(source, Expanded::written);
+    let Err(found) = Template::parse(written) else {
+        let sound = expanded.is_none() || Template::parse(source).is_ok();
+        let message = "the template does not hold what the variables in it stand for";
+        let place = document.span(path, Place::Value);
+        let finding = || Finding::new(Code::TEMPLATE, message, place).help(LONG_VALUES);
+        return (!sound).then(finding).into_iter().collect();
     };
+    let source = written;
     let finding = |problem: notify_template::TemplateProblem| {
         let finding = if let Some(span) = document.within(path, source, &problem.span) {
             Finding::new(Code::TEMPLATE, problem.message, span)
@@ -223,7 +258,7 @@ pub(crate) fn check(document: &Document, path: &Path, source: &str) -> Vec<Findi
             None => finding,
         }
     };
-    found.into_iter().map(finding).collect()
+    found.into_iter().take(MOST + 1).map(finding).collect()
 }
 
 /// A notification that names a template.

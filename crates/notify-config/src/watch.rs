@@ -128,7 +128,11 @@ fn digest(key: &RandomState, read: &Result<Vec<u8>, Refusal>) -> u64 {
 pub(crate) fn is_loose(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
-    std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+    // A directory is refused when it is read, and a device has no rights of its own.
+    let is_of_system = ["/dev", "/proc"].iter().any(|top| path.starts_with(top));
+    let is_open =
+        |found: std::fs::Metadata| found.is_file() && found.permissions().mode() & 0o077 != 0;
+    !is_of_system && std::fs::metadata(path).is_ok_and(is_open)
 }
 
 /// Rights are another matter here, and nothing is said of them.

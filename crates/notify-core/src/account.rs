@@ -1,18 +1,18 @@
 //! The configured accounts and how a notification finds the one it is sent through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::load::{self, Keys};
 use crate::name::{AccountName, Kind};
 use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
 use crate::provider::Account;
-use crate::registry::Registry;
+use crate::registry::{ProviderDescriptor, Registry};
 
 /// The name of an account with its kind: `slack.prod`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,7 +61,8 @@ impl From<AccountId> for String {
 /// One account and whether it is switched on.
 #[derive(Clone, Debug)]
 struct Entry {
-    account: Arc<dyn Account>,
+    /// `None` where its section is broken.
+    account: Option<Arc<dyn Account>>,
     enabled: bool,
 }
 
@@ -70,78 +71,132 @@ struct Entry {
 pub struct Accounts {
     entries: BTreeMap<AccountId, Entry>,
     defaults: BTreeMap<Kind, AccountName>,
+    /// The kinds of which it cannot be said which accounts there are.
+    broken: BTreeSet<Kind>,
 }
 
 impl Accounts {
     /// Loads the table `accounts`: kind, then name, then what the provider wants.
     ///
+    /// A kind of [`provider_fn`](crate::provider_fn) that the table does not name has the account
+    /// `default` all the same.
+    ///
     /// # Errors
     ///
     /// Everything that is wrong with it, with paths from the table's root.
     pub fn load(registry: &Registry, table: &Value) -> Result<Self, Problems> {
-        let mut accounts = Self::default();
-        let mut problems = Problems::none();
-        for (kind, sections) in Keys::of(table, "`accounts`")?.rest() {
-            let place = Path::root().then(kind);
-            if registry.get(kind).is_none() {
-                problems.push(registry.unknown_kind(place, kind));
-                continue;
-            }
-            let loaded = accounts.load_kind(registry, kind, sections);
-            problems.absorb(&place, loaded);
-        }
+        let (accounts, problems) = Self::load_partly(registry, table);
         problems.or_value(accounts)
     }
 
-    fn load_kind(
-        &mut self,
-        registry: &Registry,
-        kind: &str,
-        sections: &Value,
-    ) -> Result<(), Problems> {
+    /// Loads what is sound of the table, with everything that is wrong with the rest.
+    ///
+    /// An account whose section is broken is known all the same, and reaches everybody: of what is
+    /// sent through it nothing can be said.
+    pub fn load_partly(registry: &Registry, table: &Value) -> (Self, Problems) {
+        let mut accounts = Self::default();
         let mut problems = Problems::none();
-        for (name, section) in Keys::of(sections, "the table of a kind's accounts")?.rest() {
-            let place = Path::root().then(name);
-            let id = match AccountName::new(name).and_then(|name| Ok((Kind::new(kind)?, name))) {
-                Ok((kind, name)) => AccountId { kind, name },
+        let keys = match Keys::of(table, "`accounts`") {
+            Ok(keys) => keys,
+            Err(problem) => {
+                accounts.broken = registry.kinds().map(Kind::from_static).collect();
+                return (accounts, problem.into());
+            }
+        };
+        for (kind, sections) in keys.rest() {
+            let place = Path::root().then(kind);
+            let Some(descriptor) = registry.get(kind) else {
+                problems.push(registry.unknown_kind(place, kind));
+                continue;
+            };
+            let found = accounts.load_kind(descriptor, sections);
+            problems.absorb::<()>(&place, Err(found));
+        }
+        for descriptor in registry.iter().filter(|descriptor| descriptor.stands_alone) {
+            let kind = descriptor.kind;
+            if accounts.entries.keys().all(|id| id.kind.as_str() != kind) {
+                let section = Value::Object(Map::from_iter([(
+                    AccountName::default_name().to_string(),
+                    Value::Object(Map::new()),
+                )]));
+                let found = accounts.load_kind(descriptor, &section);
+                problems.absorb::<()>(&Path::root().then(kind), Err(found));
+            }
+        }
+        (accounts, problems)
+    }
+
+    fn load_kind(&mut self, descriptor: &ProviderDescriptor, sections: &Value) -> Problems {
+        let mut problems = Problems::none();
+        let kind = Kind::from_static(descriptor.kind);
+        let Value::Object(sections) = sections else {
+            self.broken.insert(kind);
+            return unnamed(descriptor).into();
+        };
+        let schema = descriptor.schema_of_account();
+        let (unnamed_keys, sections): (Vec<_>, Vec<_>) = sections
+            .iter()
+            .partition(|(key, value)| is_key_of_account(&schema, key, value));
+        if !unnamed_keys.is_empty() {
+            self.broken.insert(kind.clone());
+            problems.push(unnamed(descriptor));
+        }
+        for (name, section) in sections {
+            let place = Path::root().then(name.as_str());
+            let id = match AccountName::new(name.as_str()) {
+                Ok(name) => AccountId {
+                    kind: kind.clone(),
+                    name,
+                },
                 Err(why) => {
                     problems.push(Problem::malformed(Code::WRONG_VALUE, place, why).at_key());
                     continue;
                 }
             };
-            let loaded = self.load_section(registry, &id, section);
-            let Some(is_default) = problems.absorb(&place, loaded) else {
-                continue;
-            };
-            if let Some(other) = self.defaults.get(&id.kind).filter(|_| is_default) {
-                problems.push(
-                    Problem::new(
-                        Code::AMBIGUOUS_ACCOUNT,
-                        place.then("default"),
-                        format!("`{}.{other}` is the default already", id.kind),
-                    )
-                    .help("one account of a kind has `default = true`"),
-                );
-            } else if is_default {
-                self.defaults.insert(id.kind, id.name);
+            let (is_default, found) = self.load_section(descriptor, &id, section, &schema);
+            problems.absorb::<()>(&place, Err(found));
+            match is_default {
+                // Which one is meant where none is named is written in what cannot be read.
+                None => {
+                    self.broken.insert(kind.clone());
+                }
+                Some(false) => {}
+                Some(true) => {
+                    if let Some(other) = self.defaults.get(&kind) {
+                        problems.push(
+                            Problem::new(
+                                Code::AMBIGUOUS_ACCOUNT,
+                                place.then("default"),
+                                format!("`{kind}.{other}` is the default already"),
+                            )
+                            .help("one account of a kind has `default = true`"),
+                        );
+                    } else {
+                        self.defaults.insert(kind.clone(), id.name);
+                    }
+                }
             }
         }
-        problems.or_value(())
+        problems
     }
 
     /// Loads one section; gives whether it is the kind's default.
     fn load_section(
         &mut self,
-        registry: &Registry,
+        descriptor: &ProviderDescriptor,
         id: &AccountId,
         section: &Value,
-    ) -> Result<bool, Problems> {
+        schema: &Value,
+    ) -> (Option<bool>, Problems) {
         let mut problems = Problems::none();
         let Value::Object(map) = section else {
             let message = format!("an account is a table, not {}", load::name_of(section));
             // Whoever forgot the account's name may have written a token here.
-            let why = Malformed::new(message).sensitive();
-            return Err(Problem::malformed(Code::WRONG_VALUE, Path::root(), why).into());
+            let why = Malformed::new(message)
+                .help(format!("an account is a section `[accounts.{id}]`"))
+                .sensitive();
+            let problem = Problem::malformed(Code::WRONG_VALUE, Path::root(), why);
+            return (None, problem.into());
         };
         let mut rest = map.clone();
         let mut flag = |key: &'static str, fallback: bool| match rest.remove(key) {
@@ -149,24 +204,27 @@ impl Accounts {
             None => Some(fallback),
         };
         let (is_default, enabled) = (flag("default", false), flag("enabled", true));
-        let account = registry
-            .get(id.kind.as_str())
-            .map(|descriptor| descriptor.load_account(id.clone(), &Value::Object(rest)));
-        let account = account.and_then(|loaded| problems.absorb(&Path::root(), loaded));
-        match (account, is_default, enabled) {
-            (Some(account), Some(is_default), Some(enabled)) if problems.is_empty() => {
-                self.entries.insert(id.clone(), Entry { account, enabled });
-                Ok(is_default)
-            }
-            _ => Err(problems),
-        }
+        let rest = Value::Object(rest);
+        let account = descriptor
+            .load_account(id.clone(), &rest)
+            .map_err(|found| load::complete(found, &rest, || schema.clone()));
+        let account = problems.absorb(&Path::root(), account);
+        let entry = Entry {
+            account: account.filter(|_| problems.is_empty()),
+            enabled: enabled.unwrap_or(true),
+        };
+        self.entries.insert(id.clone(), entry);
+        (is_default, problems)
     }
 
     /// Adds an account, for programs that build theirs in code.
     #[must_use]
     pub fn with(mut self, id: AccountId, account: Arc<dyn Account>) -> Self {
-        let enabled = true;
-        self.entries.insert(id, Entry { account, enabled });
+        let entry = Entry {
+            account: Some(account),
+            enabled: true,
+        };
+        self.entries.insert(id, entry);
         self
     }
 
@@ -175,7 +233,7 @@ impl Accounts {
         self.entries
             .get(id)
             .filter(|entry| entry.enabled)
-            .map(|entry| &entry.account)
+            .and_then(|entry| entry.account.as_ref())
     }
 
     /// Tells whether an account is configured but switched off.
@@ -188,7 +246,7 @@ impl Accounts {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.enabled)
-            .map(|(id, entry)| (id, &entry.account))
+            .filter_map(|(id, entry)| Some((id, entry.account.as_ref()?)))
     }
 
     /// Finds the account that a notification is sent through: the one it names, the kind's
@@ -198,28 +256,34 @@ impl Accounts {
     ///
     /// When there is no such account, or several and none of them the default.
     pub fn resolve(&self, kind: &Kind, named: Option<&AccountName>) -> Result<AccountId, Problem> {
+        let id = |name: &AccountName| AccountId {
+            kind: kind.clone(),
+            name: name.clone(),
+        };
+        let chosen = named.or_else(|| self.defaults.get(kind));
+        if let Some(found) = chosen.map(id).filter(|id| self.entries.contains_key(id)) {
+            return Ok(found);
+        }
+        if self.broken.contains(kind) {
+            return Ok(id(chosen.unwrap_or(&AccountName::default_name())));
+        }
         let names: Vec<&AccountName> = self
             .entries
             .keys()
             .filter(|id| id.kind == *kind)
             .map(|id| &id.name)
             .collect();
-        let choice = named
-            .or_else(|| self.defaults.get(kind))
-            .or(match names.as_slice() {
-                [only] => Some(*only),
-                _ => None,
-            });
+        let choice = chosen.or(match names.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        });
         let list = || {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(", ")
         };
         let problem = |code, message: String| Problem::new(code, Path::root(), message);
         match choice {
-            Some(name) if names.contains(&name) => Ok(AccountId {
-                kind: kind.clone(),
-                name: name.clone(),
-            }),
+            Some(name) if names.contains(&name) => Ok(id(name)),
             _ if names.is_empty() => Err(problem(
                 Code::UNKNOWN_ACCOUNT,
                 format!("no account of kind `{kind}` is configured"),
@@ -233,16 +297,45 @@ impl Accounts {
                     None => format!("the accounts of kind `{kind}` are {}", list()),
                 };
                 let message = format!("no account `{kind}.{name}` is configured");
-                Err(problem(Code::UNKNOWN_ACCOUNT, message).help(help))
+                Err(problem(Code::UNKNOWN_ACCOUNT, message)
+                    .plainly("no such account is configured")
+                    .help(help))
             }
             None => Err(problem(
                 Code::AMBIGUOUS_ACCOUNT,
                 format!("kind `{kind}` has several accounts and none is the default"),
             )
             .help(format!(
-                "write `default = true` in one of {}, or name one with `account:`",
+                "write `default = true` in one of {}, or name one with `account`",
                 list()
             ))),
         }
+    }
+}
+
+/// Says that the keys of an account stand where its name should be.
+fn unnamed(descriptor: &ProviderDescriptor) -> Problem {
+    let kind = descriptor.kind;
+    Problem::new(Code::WRONG_VALUE, Path::root(), "an account needs a name")
+        .help(format!(
+            "begin its section with `[accounts.{kind}.default]`"
+        ))
+        .at_key()
+}
+
+/// Tells whether a key of a kind's table belongs into the section of an account.
+fn is_key_of_account(schema: &Value, key: &str, value: &Value) -> bool {
+    let of_all = matches!(key, "default" | "enabled");
+    let of_kind = schema
+        .get("properties")
+        .and_then(|keys| keys.get(key))
+        .is_some();
+    match value {
+        // A section may be named like a key; what refers to a secret is none.
+        Value::Object(map) => {
+            let is_reference = |key: &String| matches!(&**key, "env" | "file" | "command");
+            of_kind && map.keys().any(is_reference)
+        }
+        _ => of_kind || of_all,
     }
 }

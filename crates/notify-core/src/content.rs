@@ -88,6 +88,27 @@ impl Message {
         self.footer = Some(footer.into());
         self
     }
+
+    /// Writes everything below the headline for a reader of plain text.
+    ///
+    /// ```
+    /// use notify_core::Message;
+    /// use notify_core::content::{Block, Severity};
+    ///
+    /// let message = Message::new("nightly-etl failed", Severity::Error)
+    ///     .block(Block::text("It ran for 2h 5m."))
+    ///     .action("Open run", "https://example.com/17");
+    /// let text = "It ran for 2h 5m.\n\nOpen run: https://example.com/17";
+    /// assert_eq!(message.plain_text(), text);
+    /// ```
+    pub fn plain_text(&self) -> String {
+        let blocks = self.blocks.iter().map(Block::plain_text);
+        let actions = self.actions.iter();
+        let actions = lines(actions.map(|Action { label, url }| format!("{label}: {url}")));
+        let parts = blocks.chain([actions]).chain(self.footer.clone());
+        let parts: Vec<String> = parts.filter(|part| !part.trim().is_empty()).collect();
+        parts.join("\n\n")
+    }
 }
 
 /// One part of a message.

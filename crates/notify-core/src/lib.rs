@@ -8,6 +8,7 @@ pub mod email;
 pub mod event;
 pub mod execution;
 pub mod fit;
+pub mod function;
 pub mod name;
 pub mod notification;
 pub mod outcome;
@@ -34,7 +35,8 @@ pub use crate::content::Message;
 pub use crate::email::{Email, EmailAddress};
 pub use crate::event::{Failure, FailureKind, RunState, TaskEnded, WorkflowEnded};
 pub use crate::execution::Execution;
-pub use crate::name::{AccountName, Kind, WorkflowName};
+pub use crate::function::provider_fn;
+pub use crate::name::{AccountName, FreeName, Kind, WorkflowName};
 pub use crate::notification::{
     Draft, IfUnknown, Notification, NotificationKind, NotificationOptions, Options, Recipient, Spec,
 };
@@ -50,6 +52,7 @@ pub use crate::registry::{ProviderDescriptor, Registry, RegistryError};
 pub use crate::rule::Rule;
 pub use crate::secret::{SecretError, SecretRef, SecretSource, Secrets};
 pub use crate::slack::{Slack, SlackRecipient};
+pub use crate::spec::PartialWorkflow;
 pub use crate::time::{Clock, SystemClock, Timestamp};
 pub use crate::workflow::Workflow;
 

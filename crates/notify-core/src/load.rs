@@ -17,11 +17,17 @@ pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problems> {
     let mut rest = value.clone();
     let mut removed = Removed::default();
     loop {
-        let mut problem = match attempt(&rest) {
+        let First { mut problem, known } = match attempt(&rest) {
             Ok(loaded) => return problems.or_value(loaded),
-            Err(problem) => problem,
+            Err(found) => *found,
         };
         let found_at = problem.path.clone();
+        for mut other in unknown_beside(&problem, known.as_deref(), &rest) {
+            take_out(&mut rest, &other.path);
+            other.path = removed.original(&other.path);
+            removed.add(&other.path);
+            problems.push(other);
+        }
         problem.path = removed.original(&found_at);
         let by_our_hand = match problem.code {
             Code::MISSING_KEY => {
@@ -39,14 +45,62 @@ pub(crate) fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Problems> {
         if !by_our_hand {
             problems.push(problem);
         }
-        if !mended || problems.iter().len() == MOST {
+        if !mended || problems.iter().len() >= MOST {
             return Err(problems);
         }
     }
 }
 
-/// How many problems of one value are looked for: each costs another reading of the whole.
-const MOST: usize = 64;
+/// How many problems of one value are looked for: each costs another reading of the whole. It is
+/// more than anybody is told of a file.
+const MOST: usize = 128;
+
+/// Adds the keys that are missing beside those that are told, and says of each what it is for.
+///
+/// Serde names one of them and stops; the schema names all that must be there.
+pub(crate) fn complete(found: Problems, value: &Value, schema: impl Fn() -> Value) -> Problems {
+    let schema = schema();
+    let properties = schema.get("properties");
+    let meaning = |key: &str| -> Option<String> {
+        let text = properties?.get(key)?.get("description")?.as_str()?;
+        let first = text.lines().next()?.trim_end_matches('.');
+        Some(format!("`{key}` is {}", lowercase(first)))
+    };
+    let is_missing =
+        |problem: &Problem| problem.code == Code::MISSING_KEY && problem.path.segments().is_empty();
+    let mut all = Problems::none();
+    let mut told = BTreeSet::new();
+    for problem in found {
+        let key = missing_key(&problem).to_owned();
+        if !is_missing(&problem) || problem.help.is_some() {
+            all.push(problem);
+            continue;
+        }
+        all.push(match meaning(&key) {
+            Some(help) => problem.help(help),
+            None => problem,
+        });
+        told.insert(key);
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    for key in required.into_iter().flatten().filter_map(Value::as_str) {
+        if value.get(key).is_none() && !told.contains(key) {
+            let message = format!("`{key}` is missing");
+            let problem = Problem::new(Code::MISSING_KEY, Path::root(), message);
+            all.push(match meaning(key) {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+        }
+    }
+    all
+}
+
+fn lowercase(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(char::to_lowercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
 
 /// What was taken out, by paths in the original.
 #[derive(Default)]
@@ -81,10 +135,22 @@ impl Removed {
     }
 }
 
-fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
+/// The first problem that serde finds.
+struct First {
+    problem: Problem,
+    /// Where it is an unknown key, the keys that are known.
+    known: Option<Vec<String>>,
+}
+
+fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Box<First>> {
     serde_path_to_error::deserialize(value).map_err(|err| {
         let path = path_of(err.path());
-        problem(path, &err.into_inner().to_string(), value)
+        let text = err.into_inner().to_string();
+        let known = text
+            .starts_with("unknown field")
+            .then(|| written_and_known(&text).1);
+        let problem = problem(path, &text, value);
+        Box::new(First { problem, known })
     })
 }
 
@@ -100,19 +166,44 @@ fn path_of(path: &serde_path_to_error::Path) -> Path {
         })
 }
 
+/// Lists the other keys of a map that nothing reads, so that the map is not read once for each.
+fn unknown_beside(problem: &Problem, known: Option<&[String]>, root: &Value) -> Vec<Problem> {
+    let Some(known) = known else {
+        return Vec::new();
+    };
+    let place = problem.path.parent();
+    let keys = at(root, &place).and_then(Value::as_object);
+    let others = keys
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| place.then(key.as_str()));
+    let unknown = |path: Path| {
+        let Some(Segment::Key(key)) = path.segments().last().cloned() else {
+            return None;
+        };
+        let is_known = path == problem.path || known.contains(&key);
+        (!is_known).then(|| unknown_key(path, &key, known.iter().map(String::as_str)))
+    };
+    others.filter_map(unknown).collect()
+}
+
+/// Reads what serde says of an unknown field: what was written, and the fields that are known.
+///
+/// What was written can hold anything, backticks too; what is known are names.
+fn written_and_known(text: &str) -> (String, Vec<String>) {
+    let (before, after) = text
+        .rsplit_once("`, expected ")
+        .or_else(|| text.rsplit_once("`, there are no "))
+        .unwrap_or((text, ""));
+    let written = before.split_once('`').map_or("", |(_, written)| written);
+    let known = after.split('`').skip(1).step_by(2).map(str::to_owned);
+    (written.to_owned(), known.collect())
+}
+
 /// Words a serde error as a problem of ours.
 fn problem(path: Path, text: &str, root: &Value) -> Problem {
-    let backticked = |text: &str| -> Vec<String> {
-        text.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
-    };
     if text.starts_with("unknown field") || text.starts_with("unknown variant") {
-        let mut names = backticked(text).into_iter();
-        let written = names.next().unwrap_or_default();
-        let known: Vec<String> = names.collect();
+        let (written, known) = written_and_known(text);
         let field = text.starts_with("unknown field");
         // The path of an unknown field ends in the field, or at its map, depending on the format.
         let ends_in_field = path.segments().last() == Some(&Segment::Key(written.clone()));
@@ -128,7 +219,10 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
             let bare = at(root, &path).is_none_or(Value::is_string);
             let message = format!("unknown value `{}`", shown(&written));
             let help = choose(&written, &known);
-            let problem = |path| Problem::new(Code::WRONG_VALUE, path, message).help(help);
+            let problem = |path| {
+                let problem = Problem::new(Code::WRONG_VALUE, path, message);
+                problem.plainly("unknown value").help(help)
+            };
             // `when: chnged` is wrong in its value, `when: {strek: 3}` in its key.
             if bare {
                 problem(path)
@@ -138,7 +232,7 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         };
     }
     if text.starts_with("missing field") {
-        let name = backticked(text).into_iter().next().unwrap_or_default();
+        let name = text.split('`').nth(1).unwrap_or_default();
         return Problem::new(Code::MISSING_KEY, path, format!("`{name}` is missing"));
     }
     // Serde quotes the value that it did not expect, and that may be a secret.
@@ -147,6 +241,11 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
         .and_then(|rest| rest.split_once(", expected "))
     {
         let found = at(root, &path);
+        if let ("map with a single key", Some(Value::Object(map))) = (expected, found) {
+            let message = format!("one key stands here, not {}", map.len());
+            return Problem::new(Code::WRONG_VALUE, path, message)
+                .help("several conditions are a list under `all` or under `any`");
+        }
         let expected = in_words(expected);
         let number = expected.starts_with("a whole number") && found.is_some_and(Value::is_number);
         let found_as = if number {
@@ -155,19 +254,43 @@ fn problem(path: Path, text: &str, root: &Value) -> Problem {
             found.map_or("that", name_of)
         };
         let message = format!("expected {expected}, not {found_as}");
+        let why = Malformed::new(message.clone()).plainly(message);
         let why = match found {
-            Some(Value::String(_)) => Malformed::new(message).sensitive(),
-            _ => Malformed::new(message),
+            Some(Value::String(_)) => why.sensitive(),
+            _ => why,
         };
         return Problem::malformed(Code::WRONG_VALUE, path, why);
     }
     let why = Malformed::from_serde(text);
+    // A type of somebody else's may word its errors as it likes.
+    let why = match at(root, &path) {
+        Some(found) if !why.sensitive && quotes(&why.message, found) => why.quoting(),
+        _ => why,
+    };
     let code = if why.sensitive {
         Code::INLINE_SECRET
     } else {
         Code::WRONG_VALUE
     };
     Problem::malformed(code, path, why)
+}
+
+/// Tells whether a message says a word that stands in the texts of a value.
+fn quotes(message: &str, value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let words = |text: &str| -> BTreeSet<String> {
+                let words = text.split(|letter: char| !letter.is_alphanumeric());
+                let words = words.filter(|word| !word.is_empty());
+                words.map(str::to_owned).collect()
+            };
+            // Escapes and cuts leave words: where a message quotes, one of them is the same.
+            !words(message).is_disjoint(&words(text))
+        }
+        Value::Array(items) => items.iter().any(|item| quotes(message, item)),
+        Value::Object(map) => map.values().any(|value| quotes(message, value)),
+        _ => false,
+    }
 }
 
 /// States that nothing reads this key.

@@ -124,27 +124,37 @@ validated_text! {
     Label, pattern::plain_name(), |text| plain_name("an execution's project, domain or name", text)
 }
 
+validated_text! {
+    /// A recipient of a kind that has no form of its own for them: see
+    /// [`provider_fn`](crate::provider_fn).
+    ///
+    /// Up to 255 characters, no control or invisible characters, no space at the ends.
+    FreeName, pattern::plain_name(), |text| plain_name("a recipient", text)
+}
+
 /// Checks a name that people choose freely.
 fn plain_name(what: &str, name: &str) -> Result<(), Malformed> {
     if name.is_empty() {
-        return Err(Malformed::new(format!("{what} is empty")));
+        return Err(Malformed::unquoting(format!("{what} is empty")));
     }
     if text::has_control(name) {
-        return Err(Malformed::new(format!("{what} holds a control character")));
+        return Err(Malformed::unquoting(format!(
+            "{what} holds a control character"
+        )));
     }
     if text::has_invisible(name) {
         return Err(
-            Malformed::new(format!("{what} holds an invisible character"))
+            Malformed::unquoting(format!("{what} holds an invisible character"))
                 .help("type it anew: what was pasted may hold marks that nobody sees"),
         );
     }
     if text::has_outer_space(name) {
-        return Err(Malformed::new(format!(
+        return Err(Malformed::unquoting(format!(
             "{what} begins or ends with a space"
         )));
     }
     if text::chars(name) > 255 {
-        return Err(Malformed::new(format!(
+        return Err(Malformed::unquoting(format!(
             "{what} is longer than 255 characters"
         )));
     }
@@ -157,6 +167,7 @@ fn identifier(what: &str, name: &str) -> Result<(), Malformed> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
         return Err(
             Malformed::new(format!("`{}` is not {what}", text::shown(name)))
+                .plainly(format!("not {what}"))
                 .help("use up to 64 ASCII letters, digits, `-` and `_`"),
         );
     }

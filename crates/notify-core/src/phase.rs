@@ -127,7 +127,13 @@ impl PhaseError {
 
 impl From<PhaseError> for Malformed {
     fn from(err: PhaseError) -> Self {
-        Self::new(err.to_string()).help(err.help())
+        let plain = match err {
+            PhaseError::NotTerminal(_) => {
+                "not an end: a notification is sent when a workflow ended"
+            }
+            PhaseError::Unknown(_) => "unknown phase",
+        };
+        Self::new(err.to_string()).plainly(plain).help(err.help())
     }
 }
 

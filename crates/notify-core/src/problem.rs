@@ -2,6 +2,7 @@
 //!
 //! Problems are collected, never thrown at the first; [`Problems`] is what every loader returns.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::text::shown;
@@ -193,16 +194,42 @@ pub struct Problem {
     /// What it does to the input. Errors of loaders hold only what is refused; warnings come beside
     /// the value, from [`Workflow::warnings`](crate::Workflow::warnings).
     pub weight: Weight,
+    /// What can be said where the value must not be.
+    plain: Box<Plain>,
+}
+
+/// Message and help without anything that the author wrote; `None` where that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Plain {
+    message: Option<Cow<'static, str>>,
+    help: Option<Cow<'static, str>>,
+}
+
+/// Gives a text, and once more where the program itself holds it: then it quotes nobody.
+fn own(text: Cow<'static, str>) -> (String, Option<Cow<'static, str>>) {
+    let own = match text {
+        Cow::Borrowed(own) => Some(Cow::Borrowed(own)),
+        Cow::Owned(_) => None,
+    };
+    (text.into_owned(), own)
 }
 
 impl Problem {
     /// States a problem with the value at `path`.
-    pub fn new(code: Code, path: Path, message: impl Into<String>) -> Self {
+    ///
+    /// A literal is known to quote nothing; for a message that was put together
+    /// [`Problem::plainly`] says what holds without the quotes.
+    pub fn new(code: Code, path: Path, message: impl Into<Cow<'static, str>>) -> Self {
+        let (message, plain) = own(message.into());
         Self {
             code,
             path,
             place: Place::Value,
-            message: message.into(),
+            plain: Box::new(Plain {
+                message: plain,
+                help: None,
+            }),
+            message,
             help: None,
             sensitive: false,
             weight: Weight::Refused,
@@ -210,7 +237,7 @@ impl Problem {
     }
 
     /// States something that is used as it is, but which its author hardly meant.
-    pub fn warning(code: Code, path: Path, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, path: Path, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             weight: Weight::Warning,
             ..Self::new(code, path, message)
@@ -222,15 +249,38 @@ impl Problem {
         Self {
             help: why.help,
             sensitive: why.sensitive,
+            plain: why.plain,
             ..Self::new(code, path, why.message)
         }
     }
 
     /// Adds how to mend it.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        let (help, plain) = own(help.into());
+        self.plain.help = plain;
+        self.help = Some(help);
         self
+    }
+
+    /// Says what the message says without what the author wrote.
+    ///
+    /// It is shown in place of the message where the value comes from a variable of the
+    /// environment, which may be a secret.
+    #[must_use]
+    pub fn plainly(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.plain.message = Some(message.into());
+        self
+    }
+
+    /// Returns the message without what the author wrote, where there is one.
+    pub fn plain(&self) -> Option<&str> {
+        self.plain.message.as_deref()
+    }
+
+    /// Returns the help, where it is known to quote nothing that the author wrote.
+    pub fn plain_help(&self) -> Option<&str> {
+        self.plain.help.as_deref()
     }
 
     /// Points at the key instead of the value.
@@ -260,6 +310,8 @@ impl fmt::Display for Problem {
         }
     }
 }
+
+impl std::error::Error for Problem {}
 
 /// Everything that is wrong with one input. Never empty where it is returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -360,22 +412,46 @@ pub struct Malformed {
     pub help: Option<String>,
     /// The text is a secret and must not be shown.
     pub sensitive: bool,
+    plain: Box<Plain>,
 }
 
 impl Malformed {
     /// States what is wrong.
-    pub fn new(message: impl Into<String>) -> Self {
+    ///
+    /// A literal is known to quote nothing; for a message that was put together
+    /// [`Malformed::plainly`] says what holds without the quotes.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        let (message, plain) = own(message.into());
         Self {
-            message: message.into(),
+            plain: Box::new(Plain {
+                message: plain,
+                help: None,
+            }),
+            message,
             help: None,
             sensitive: false,
         }
     }
 
+    /// States what is wrong in words that were put together, but quote nothing of the text.
+    pub fn unquoting(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(message.clone()).plainly(message)
+    }
+
     /// Adds what to write instead.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub fn help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
+        let (help, plain) = own(help.into());
+        self.plain.help = plain;
+        self.help = Some(help);
+        self
+    }
+
+    /// Says what the message says without the text itself: see [`Problem::plainly`].
+    #[must_use]
+    pub fn plainly(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.plain.message = Some(message.into());
         self
     }
 
@@ -389,32 +465,64 @@ impl Malformed {
     /// Gives the whole of it as one text, the only thing that a serde error can carry.
     pub fn in_serde(&self) -> String {
         let secret = if self.sensitive { SECRET } else { "" };
-        match &self.help {
-            Some(help) => format!("{secret}{}{HELP}{help}", self.message),
-            None => format!("{secret}{}", self.message),
+        let plain = self.plain.message.as_deref();
+        let mut text = match plain {
+            Some(plain) if plain == self.message => format!("{secret}{plain}"),
+            Some(plain) => format!("{secret}{QUOTING}{}{PLAINLY}{plain}", self.message),
+            None => format!("{secret}{QUOTING}{}", self.message),
+        };
+        if let Some(help) = &self.help {
+            let of_own = self.plain.help.as_deref() == Some(help);
+            text.push_str(if of_own { HELP } else { QUOTING_HELP });
+            text.push_str(help);
         }
+        text
     }
 
     /// Reads what [`Malformed::in_serde`] wrote; any other text is a message.
     pub(crate) fn from_serde(text: &str) -> Self {
-        let (sensitive, text) = match text.strip_prefix(SECRET) {
-            Some(rest) => (true, rest),
-            None => (false, text),
+        let (sensitive, text) = text_after(text, SECRET);
+        let (text, help, of_own) = match (text.split_once(QUOTING_HELP), text.split_once(HELP)) {
+            (Some((text, help)), _) => (text, Some(help.to_owned()), false),
+            (None, Some((text, help))) => (text, Some(help.to_owned()), true),
+            (None, None) => (text, None, false),
         };
-        let (message, help) = match text.split_once(HELP) {
-            Some((message, help)) => (message, Some(help.to_owned())),
-            None => (text, None),
+        let (quoting, text) = text_after(text, QUOTING);
+        let (message, plain) = match text.split_once(PLAINLY) {
+            Some((message, plain)) => (message, Some(plain)),
+            None => (text, Some(text).filter(|_| !quoting)),
         };
+        let owned = |text: &str| Cow::Owned(text.to_owned());
         Self {
             message: message.to_owned(),
-            help,
             sensitive,
+            plain: Box::new(Plain {
+                message: plain.map(owned),
+                help: help.as_deref().filter(|_| of_own).map(owned),
+            }),
+            help,
         }
+    }
+
+    /// Forgets what could be said plainly: it is not known any more what the message quotes.
+    pub(crate) fn quoting(mut self) -> Self {
+        self.plain = Box::default();
+        self
+    }
+}
+
+fn text_after<'a>(text: &'a str, prefix: &str) -> (bool, &'a str) {
+    match text.strip_prefix(prefix) {
+        Some(rest) => (true, rest),
+        None => (false, text),
     }
 }
 
 const SECRET: &str = "secret: ";
+const QUOTING: &str = "quoting: ";
+const PLAINLY: &str = "; plainly: ";
 const HELP: &str = "; help: ";
+const QUOTING_HELP: &str = "; quoting help: ";
 
 /// Prints an error with its causes, on one line.
 ///
@@ -482,6 +590,27 @@ mod tests {
             assert_eq!(usize::from(code.0), index + 1);
         }
         assert_eq!(Code::MALFORMED_RECIPIENT.to_string(), "NOTIFY-0012");
+    }
+
+    #[test]
+    fn what_quotes_nothing_is_known_through_serde_too() {
+        let quoting = Malformed::new(format!("`{}`: no name", "x")).help(format!("not {}", "x"));
+        let table = [
+            (
+                Malformed::new("no name").help("write one"),
+                Some("no name"),
+                Some("write one"),
+            ),
+            (Malformed::new("no name").sensitive(), Some("no name"), None),
+            (quoting.clone(), None, None),
+            (quoting.plainly("no name"), Some("no name"), None),
+        ];
+        for (why, message, help) in table {
+            let read = Malformed::from_serde(&why.in_serde());
+            assert_eq!(read, why);
+            let problem = Problem::malformed(Code::WRONG_VALUE, Path::root(), read);
+            assert_eq!((problem.plain(), problem.plain_help()), (message, help));
+        }
     }
 
     #[test]

@@ -53,8 +53,10 @@ pub trait Provider: 'static {
 ///
 /// It answers every question that load, plan and preview ask.
 pub trait Account: fmt::Debug + Send + Sync {
-    /// Says what the account can do.
-    fn capabilities(&self) -> Capabilities;
+    /// Says what the account can do beside sending.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::none()
+    }
 
     /// Finds out where a recipient's deliveries queue, and whether they form a conversation.
     ///

@@ -48,7 +48,7 @@ use crate::text::shown;
 
 /// What a provider crate tells about itself: its kind and how its three typed parts are loaded
 /// and described.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct ProviderDescriptor {
     /// The kind it delivers.
@@ -57,6 +57,8 @@ pub struct ProviderDescriptor {
     pub summary: &'static str,
     /// The crate that it comes from.
     pub crate_name: &'static str,
+    /// Whether there is an account where the settings name none.
+    pub(crate) stands_alone: bool,
     load_account: LoadAccount,
     pub(crate) load_options: fn(&Value) -> Result<Arc<dyn Options>, Problems>,
     pub(crate) load_recipient: fn(&str) -> Result<Recipient, Malformed>,
@@ -65,7 +67,16 @@ pub struct ProviderDescriptor {
     recipient_schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-type LoadAccount = fn(AccountId, &Value) -> Result<Arc<dyn Account>, Problems>;
+type Loaded = Result<Arc<dyn Account>, Problems>;
+
+/// How the section of an account becomes one.
+#[derive(Clone)]
+enum LoadAccount {
+    /// By the provider alone.
+    Typed(fn(AccountId, &Value) -> Loaded),
+    /// With what the program gave to the descriptor.
+    Shared(Arc<dyn Fn(&Value) -> Loaded + Send + Sync>),
+}
 
 impl ProviderDescriptor {
     /// Describes a provider; `crate_name` is `env!("CARGO_PKG_NAME")`.
@@ -74,7 +85,8 @@ impl ProviderDescriptor {
             kind: P::Kind::KIND,
             summary: P::SUMMARY,
             crate_name,
-            load_account: |id, section| P::account(id, load::typed(section)?),
+            stands_alone: false,
+            load_account: LoadAccount::Typed(|id, section| P::account(id, load::typed(section)?)),
             load_options: |options| {
                 let options: <P::Kind as NotificationKind>::Options = load::typed(options)?;
                 Ok(Arc::new(options))
@@ -91,6 +103,21 @@ impl ProviderDescriptor {
         }
     }
 
+    /// Describes a provider whose kind and account the program makes; no account needs a section.
+    pub(crate) fn of_program<P: Provider>(
+        kind: &'static str,
+        crate_name: &'static str,
+        account: impl Fn(P::Config) -> Result<Arc<dyn Account>, Problems> + Send + Sync + 'static,
+    ) -> Self {
+        let load = move |section: &Value| account(load::typed(section)?);
+        Self {
+            kind,
+            stands_alone: true,
+            load_account: LoadAccount::Shared(Arc::new(load)),
+            ..Self::of::<P>(crate_name)
+        }
+    }
+
     /// Loads and validates the section of one account.
     ///
     /// # Errors
@@ -101,7 +128,10 @@ impl ProviderDescriptor {
         id: AccountId,
         section: &Value,
     ) -> Result<Arc<dyn Account>, Problems> {
-        (self.load_account)(id, section)
+        match &self.load_account {
+            LoadAccount::Typed(load) => load(id, section),
+            LoadAccount::Shared(load) => load(section),
+        }
     }
 }
 
@@ -120,6 +150,16 @@ impl ProviderDescriptor {
     /// Describes a recipient in its text form.
     pub fn recipient_schema(&self, generator: &mut SchemaGenerator) -> Schema {
         (self.recipient_schema)(generator)
+    }
+
+    /// Gives the schema of an account's section as it stands.
+    pub(crate) fn schema_of_account(&self) -> Value {
+        self.account_schema(&mut schema::generator()).to_value()
+    }
+
+    /// Gives the schema of the options as it stands.
+    pub(crate) fn schema_of_options(&self) -> Value {
+        self.options_schema(&mut schema::generator()).to_value()
     }
 
     /// Returns a recipient that the kind shows as an example.
@@ -203,10 +243,11 @@ pub(crate) const RESERVED: [&str; 4] = ["phases", "when", "if_unknown", "on"];
 /// facade and of the program that adds one is named like the kind.
 ///
 /// Only the help of an unknown kind reads it: a kind of anybody else needs no row.
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 4] = [
     (Email::KIND, "notify-email"),
     (PagerDuty::KIND, "notify-pagerduty"),
     (Slack::KIND, "notify-slack"),
+    ("webhook", "notify-webhook"),
 ];
 
 /// Every kind that this program can deliver, sorted by name.
@@ -225,7 +266,7 @@ impl Registry {
         Self::of(
             inventory::iter::<Registration>
                 .into_iter()
-                .map(|found| found.0),
+                .map(|found| found.0.clone()),
         )
     }
 
@@ -267,6 +308,15 @@ impl Registry {
             return Err(RegistryError::Empty);
         }
         Ok(Self(Arc::new(by_kind)))
+    }
+
+    /// Adds a provider that is not linked in: one of [`provider_fn`](crate::provider_fn).
+    ///
+    /// # Errors
+    ///
+    /// When another delivers its kind, or when the kind cannot have that name.
+    pub fn with(self, descriptor: ProviderDescriptor) -> Result<Self, RegistryError> {
+        Self::of(self.iter().cloned().chain([descriptor]))
     }
 
     /// Walks the providers in the order of their kinds.

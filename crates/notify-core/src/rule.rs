@@ -58,7 +58,7 @@ impl Pattern {
             ));
         }
         if pattern.chars().count() > MAX_PATTERN {
-            return Err(Malformed::new(format!(
+            return Err(Malformed::unquoting(format!(
                 "the pattern is longer than {MAX_PATTERN} characters"
             )));
         }
@@ -260,23 +260,32 @@ impl Registry {
     ///
     /// Everything that is wrong with it, with paths from the rule's root.
     pub fn load_rule(&self, value: &Value) -> Result<Rule, Problems> {
-        Keys::of(value, "a rule")?;
+        let (rule, problems) = self.load_rule_partly(value);
+        match rule {
+            Some(rule) => problems.or_value(rule),
+            None => Err(problems),
+        }
+    }
+
+    /// Loads as much of a rule as can be checked further, with everything that is wrong with it.
+    ///
+    /// It is what [`load_rule`](Self::load_rule) gives where nothing is wrong.
+    pub fn load_rule_partly(&self, value: &Value) -> (Option<Rule>, Problems) {
+        if let Err(problem) = Keys::of(value, "a rule") {
+            return (None, problem.into());
+        }
         let mut body = value.clone();
         let place = Path::root().then(MATCH);
         let mut problems = Problems::none();
         let given = body.as_object_mut().and_then(|body| body.remove(MATCH));
-        let matches = match given {
-            Some(given) => problems.absorb(&place, load_match(&given)),
-            None => Some(Match::every()),
-        };
-        let notification = self.load_notification(&body).map_err(also_match);
-        let notification = problems.absorb(&Path::root(), notification);
-        match (matches, notification) {
-            (Some(matches), Some(notification)) => {
-                problems.or_value(Rule::new(matches, notification))
-            }
-            _ => Err(problems),
-        }
+        let matches = given.and_then(|given| problems.absorb(&place, load_match(&given)));
+        let (notification, found) = self.load_notification_partly(&body);
+        problems.extend(also_match(found));
+        let matches = matches.unwrap_or_else(Match::every);
+        (
+            notification.map(|notification| Rule::new(matches, notification)),
+            problems,
+        )
     }
 }
 

@@ -46,6 +46,7 @@ impl Registry {
                 "description": "A workflow and who is told when it ends.",
                 "type": "object",
                 "properties": {
+                    "$schema": own_schema(),
                     "workflow": name,
                     "notifications": {
                         "description": "Who is told, when and how.",
@@ -210,6 +211,14 @@ fn account(descriptor: &ProviderDescriptor, generator: &mut SchemaGenerator) -> 
     section.insert("description".to_owned(), json!(description));
     shared(generator, &format!("account-{}", descriptor.kind), || {
         Value::Object(section)
+    })
+}
+
+/// Describes the key by which a file names its own schema.
+pub fn own_schema() -> Value {
+    json!({
+        "description": "The schema of this file, for editors.",
+        "type": "string",
     })
 }
 

@@ -6,9 +6,12 @@
 //! println!("{}", secrets);
 //! ```
 
+mod guess;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,7 +91,7 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// Tells whether a text looks like a token, a key or a secret address.
+/// Tells whether anything in a text looks like a token, a key or a secret address.
 ///
 /// A guess, for texts that stand where no secret belongs: messages do not quote what it hits.
 ///
@@ -96,23 +99,25 @@ impl fmt::Display for SecretRef {
 /// use notify_core::secret::looks_secret;
 ///
 /// assert!(looks_secret("xoxb-1234-abcd"));
+/// assert!(looks_secret("the token is xoxb-1234-abcd"));
 /// assert!(looks_secret("https://hooks.slack.com/services/T0/B0/x"));
 /// assert!(looks_secret("R0123456789abcdef0123456789ABCDE"));
 /// assert!(!looks_secret("data-platform-production-2"));
+/// assert!(!looks_secret("/run/secrets/production_2/token"));
 /// ```
 pub fn looks_secret(text: &str) -> bool {
-    let text = text.trim();
-    if text.contains(char::is_whitespace) {
-        return false;
-    }
-    let token = ["xox", "xapp-", "xwfp-"]
-        .iter()
-        .any(|prefix| text.starts_with(prefix));
-    let letters = |letter: char| letter.is_ascii_alphanumeric() || "+/=_".contains(letter);
-    let key = text.len() >= 24
-        && text.chars().all(letters)
-        && text.contains(|letter: char| letter.is_ascii_digit());
-    token || key || text.contains("://")
+    guess::secrets(text).next().is_some()
+}
+
+/// Finds everything in a text that looks like a token, a key or a secret address, in its order.
+///
+/// ```
+/// let text = "# old: xoxb-1234-abcd";
+/// let found: Vec<_> = notify_core::secret::secrets_in(text).collect();
+/// assert_eq!(found, [7..21]);
+/// ```
+pub fn secrets_in(text: &str) -> impl Iterator<Item = Range<usize>> {
+    guess::secrets(text)
 }
 
 /// Returns the refusal of a secret that stands in a file.
@@ -240,9 +245,16 @@ impl<'de> Visitor<'de> for ReferenceVisitor {
 const NO_REFERENCE: &str = "not a reference to a secret";
 
 /// States what is wrong with a reference, and never what it holds.
-fn unclear(what: &str) -> Malformed {
+fn unclear(what: &'static str) -> Malformed {
     Malformed::new(what)
         .help("write `{ env = \"NAME\" }`, `{ file = \"/path\" }` or `{ command = [\"PROGRAM\", \"ARGUMENT\"] }`")
+        .sensitive()
+}
+
+/// States that what should lead to a secret looks like one itself.
+fn pasted() -> Malformed {
+    Malformed::new("this looks like the secret itself, not like the place of one")
+        .help("put it into an environment variable and write its name, `{ env = \"NAME\" }`, or into a file of its own and write its path, `{ file = \"/path\" }`")
         .sensitive()
 }
 
@@ -252,8 +264,10 @@ fn reference(mut keys: BTreeMap<String, serde_json::Value>) -> Result<SecretRef,
     let count = keys.len();
     let found = match (keys.pop_first(), count) {
         (Some((key, value)), 1) => match (key.as_str(), value) {
+            ("env", Text(name)) if guess::is_pasted_name(&name) => Err(pasted()),
             ("env", Text(name)) if is_variable(&name) => Ok(SecretRef::Env(name)),
             ("env", _) => Err(unclear("not the name of an environment variable")),
+            ("file", Text(path)) if guess::is_pasted_path(&path) => Err(pasted()),
             ("file", Text(path)) if is_argument(&path) => Ok(SecretRef::File(path.into())),
             ("file", _) => Err(unclear("not the path of a file")),
             ("command", Array(words)) => command(words).map(SecretRef::Command),
@@ -291,6 +305,7 @@ fn command(words: Vec<serde_json::Value>) -> Result<SecretCommand, Malformed> {
         .ok_or_else(|| unclear("the words of a command are texts"))?
         .into_iter();
     match words.next() {
+        Some(program) if guess::is_pasted_path(&program) => Err(pasted()),
         Some(program) if !program.is_empty() => Ok(SecretCommand::new(program, words)),
         _ => Err(unclear("the command names no program")),
     }
@@ -365,15 +380,17 @@ impl Secrets {
         self.0.values().filter_map(|secret| secret.as_ref().err())
     }
 
-    /// Replaces every one of these secrets in a text by `[secret]`.
+    /// Replaces every one of these secrets in a text by `[secret]`, and each line of one that has
+    /// several: whoever says it may say one line of it.
     ///
-    /// Secrets of fewer than four characters are left: they would blot out ordinary words.
+    /// Secrets and lines of fewer than four characters are left: they would blot out ordinary words.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut longest_first: Vec<&str> = self
             .0
             .values()
             .flatten()
             .map(|secret| secret.expose_secret().trim())
+            .flat_map(|secret| std::iter::once(secret).chain(secret.lines().map(str::trim)))
             .filter(|secret| secret.len() >= 4)
             .collect();
         longest_first.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -400,6 +417,7 @@ mod tests {
         fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
             match reference {
                 SecretRef::Env(name) if name == "SHORT" => Ok("abc".into()),
+                SecretRef::Env(name) if name == "LINES" => Ok("user\r\n  s3cond-line\nab\n".into()),
                 SecretRef::Env(name) => Ok(format!("s3cret-{name}").into()),
                 _ => Ok("s3cret".into()),
             }
@@ -460,6 +478,44 @@ mod tests {
         ] {
             read(bad).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_secret_that_was_pasted_in_place_of_a_reference_is_refused() {
+        let wrong = [
+            r#"{"env":"R0hunter20123456789abcdef0123456"}"#,
+            r#"{"file":"xoxb-12345-hunter2"}"#,
+            r#"{"file":"https://u:hunter2@h/x"}"#,
+            r#"{"file":"/tmp/xoxb-12345-hunter2"}"#,
+            r#"{"file":"hunter20123456789abcdef0123456789"}"#,
+            r#"{"command":["echo xoxb-1-hunter2"]}"#,
+            r#"{"command":["xoxb-1-hunter2"]}"#,
+        ];
+        for text in wrong {
+            let err = serde_json::from_str::<SecretRef>(text).unwrap_err();
+            assert!(err.to_string().contains("looks like the secret"), "{err}");
+            assert!(!err.to_string().contains("hunter2"), "{err}");
+        }
+        let right = [
+            r#"{"env":"NOTIFY_SLACK_TOKEN_PRODUCTION_EU2"}"#,
+            r#"{"env":"slackTokenForProductionInEurope2"}"#,
+            r#"{"file":"/run/secrets/slack_token_production_2024"}"#,
+            r#"{"file":"/var/lib/6ba7b8109dad11d180b400c04fd430c8/token"}"#,
+            r#"{"file":"secrets/production_2/token"}"#,
+            r#"{"command":["op","read","op://vault/slack/token"]}"#,
+        ];
+        for text in right {
+            serde_json::from_str::<SecretRef>(text).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_secret_is_masked_too() {
+        let secrets = Secrets::resolve(&[SecretRef::Env("LINES".into())], &Fixed);
+        assert_eq!(
+            secrets.mask("said s3cond-line and user, ab"),
+            "said [secret] and [secret], ab"
+        );
     }
 
     #[test]

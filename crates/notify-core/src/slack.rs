@@ -138,7 +138,7 @@ impl FromStr for SlackRecipient {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let trimmed = text.trim_matches(' ');
-        let wrong = |why: &str| refused(text, why);
+        let wrong = |why: &'static str| refused(text, why);
         if trimmed.starts_with('#') {
             return match check_channel(trimmed) {
                 Ok(()) => Ok(Self::Channel(ChannelName(Cow::Owned(trimmed.to_owned())))),

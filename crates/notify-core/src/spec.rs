@@ -13,6 +13,9 @@ use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest}
 use crate::registry::{ProviderDescriptor, RESERVED, Registry};
 use crate::workflow::Workflow;
 
+/// The key by which a file names its own schema, for editors.
+pub(crate) const SCHEMA: &str = "$schema";
+
 impl Registry {
     /// Loads a workflow's definition: its name and its notifications.
     ///
@@ -20,8 +23,23 @@ impl Registry {
     ///
     /// Everything that is wrong with it, with paths from the definition's root.
     pub fn load_workflow(&self, value: &Value) -> Result<Workflow, Problems> {
+        let (partial, problems) = self.load_workflow_partly(value);
+        match partial {
+            Some(partial) => problems.or_value(partial.workflow),
+            None => Err(problems),
+        }
+    }
+
+    /// Loads as much of a workflow's definition as can be understood, with everything that is wrong
+    /// with it: what is understood can be checked further, so that all is told in one run.
+    ///
+    /// It is what [`load_workflow`](Self::load_workflow) gives where nothing is wrong.
+    pub fn load_workflow_partly(&self, value: &Value) -> (Option<PartialWorkflow>, Problems) {
         let mut problems = Problems::none();
-        let mut keys = Keys::of(value, "a definition")?;
+        let mut keys = match Keys::of(value, "a definition") {
+            Ok(keys) => keys,
+            Err(problem) => return (None, Problems::from(in_a_list(problem, value))),
+        };
         let root = Path::root();
         let unnamed = Problem::new(Code::MISSING_KEY, root.clone(), "`workflow` is missing")
             .help("name the workflow: `workflow: nightly-etl`");
@@ -29,13 +47,23 @@ impl Registry {
             Some(loaded) => problems.absorb(&root.then("workflow"), loaded),
             None => problems.absorb(&root, Err(unnamed.into())),
         };
+        // Editors want it; here it says nothing.
+        if let Some(other) = keys.take(SCHEMA).filter(|schema| !schema.is_string()) {
+            let message = format!("`{SCHEMA}` is an address, not {}", load::name_of(other));
+            problems.push(Problem::new(Code::WRONG_VALUE, root.then(SCHEMA), message));
+        }
+        let mut places = Vec::new();
         let mut notifications = Vec::new();
         let place = root.then("notifications");
         match keys.take("notifications") {
             Some(Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    let loaded = self.load_notification(item);
-                    notifications.extend(problems.absorb(&place.then(index), loaded));
+                    let (loaded, found) = self.load_notification_partly(item);
+                    problems.absorb::<()>(&place.then(index), Err(found));
+                    if let Some(loaded) = loaded {
+                        notifications.push(loaded);
+                        places.push(index);
+                    }
                 }
             }
             Some(other) => problems.push(
@@ -58,13 +86,17 @@ impl Registry {
                 ["workflow", "notifications"],
             ));
         }
-        match name {
-            Some(name) => problems.or_value(Workflow {
+        let named = name.is_some();
+        let partial = name.or_else(|| WorkflowName::new("nameless").ok());
+        let partial = partial.map(|name| PartialWorkflow {
+            workflow: Workflow {
                 name,
                 notifications,
-            }),
-            None => Err(problems),
-        }
+            },
+            named,
+            places,
+        });
+        (partial, problems)
     }
 
     /// Loads one notification, in its short form or its long one.
@@ -74,8 +106,25 @@ impl Registry {
     /// Everything that is wrong with it, with paths from the notification's root; recipients are
     /// at `KIND.to[…]` in the short form too.
     pub fn load_notification(&self, value: &Value) -> Result<Notification, Problems> {
+        let (notification, problems) = self.load_notification_partly(value);
+        match notification {
+            Some(notification) => problems.or_value(notification),
+            None => Err(problems),
+        }
+    }
+
+    /// Loads as much of a notification as has an account and recipients to be checked further.
+    ///
+    /// Where something is wrong with its phases or its options, others stand in for them.
+    pub(crate) fn load_notification_partly(
+        &self,
+        value: &Value,
+    ) -> (Option<Notification>, Problems) {
         let mut problems = Problems::none();
-        let mut keys = Keys::of(value, "a notification")?;
+        let mut keys = match Keys::of(value, "a notification") {
+            Ok(keys) => keys,
+            Err(problem) => return (None, Problems::from(without_a_space(problem, value))),
+        };
         let root = Path::root();
         let on = keys.take("on");
         let phases = match (keys.take("phases"), on) {
@@ -144,7 +193,7 @@ impl Registry {
                         Problem::new(
                             Code::ONE_KIND,
                             root.then(*other),
-                            format!("the notification is `{kind}` already"),
+                            format!("`{kind}` and `{other}` stand in one notification"),
                         )
                         .help(
                             "a notification has one kind; write another notification for the other",
@@ -153,7 +202,9 @@ impl Registry {
                     );
                 }
                 body = self.get(kind).and_then(|descriptor| {
-                    problems.absorb(&root.then(*kind), load_body(descriptor, value))
+                    let (body, found) = load_body(descriptor, value);
+                    problems.absorb::<()>(&root.then(*kind), Err(found));
+                    body
                 });
             }
         }
@@ -164,20 +215,51 @@ impl Registry {
                 .chain(self.kinds());
             problems.push(load::unknown_key(root.then(key), key, known));
         }
-        match (phases, if_unknown, body) {
-            (Some(phases), Some(if_unknown), Some(body)) => problems.or_value(Notification {
-                phases,
-                when,
-                if_unknown,
-                kind: body.kind,
-                account: body.account,
-                recipients: body.recipients,
-                places: body.places,
-                template: body.template,
-                options: body.options,
-            }),
-            _ => Err(problems),
+        let notification = body.map(|body| Notification {
+            phases: phases.unwrap_or(Phases::only(TerminalPhase::Failed)),
+            when,
+            if_unknown: if_unknown.unwrap_or_default(),
+            kind: body.kind,
+            account: body.account,
+            recipients: body.recipients,
+            places: body.places,
+            template: body.template,
+            options: body.options,
+        });
+        (notification, problems)
+    }
+}
+
+/// As much of a workflow's definition as could be understood.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartialWorkflow {
+    /// The workflow; where it has no name of its own, another stands in for it.
+    pub workflow: Workflow,
+    /// Whether the name is its own.
+    pub named: bool,
+    /// The index that each of its notifications has in the definition.
+    pub places: Vec<usize>,
+}
+
+/// Adds where a list of definitions goes.
+fn in_a_list(problem: Problem, value: &Value) -> Problem {
+    match value {
+        Value::Array(_) => {
+            problem.help("put several workflows under `workflows:`, each as `- workflow: NAME`")
         }
+        _ => problem,
+    }
+}
+
+/// Adds what makes a map of a text like `phases:failed`.
+fn without_a_space(problem: Problem, value: &Value) -> Problem {
+    match value {
+        Value::String(text) if text.contains(':') => problem.help("write a space after each `:`"),
+        Value::String(_) => {
+            problem.help("say when and who: `{phases: failed, email: me@example.com}`")
+        }
+        _ => problem,
     }
 }
 
@@ -248,7 +330,8 @@ struct Body {
     options: Arc<dyn Options>,
 }
 
-fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> Result<Body, Problems> {
+/// Loads what stands under the kind's key; gives what can be checked against an account.
+fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> (Option<Body>, Problems) {
     let root = Path::root();
     let mut problems = Problems::none();
     let mut rest = match value {
@@ -258,33 +341,43 @@ fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> Result<Body, Pro
     let long_form = value.is_object();
     let to = rest.remove("to");
     let to = if long_form { to.as_ref() } else { Some(value) };
-    let recipients = match to.map(|to| load_recipients(descriptor, to)) {
-        Some(loaded) => problems.absorb(&root.then("to"), loaded),
-        None => problems.absorb(&root, Err(no_recipient(root.clone()).into())),
+    let (recipients, places) = if let Some(to) = to {
+        let (recipients, places, found) = load_recipients(descriptor, to);
+        problems.absorb::<()>(&root.then("to"), Err(found));
+        (recipients, places)
+    } else {
+        problems.push(no_recipient(root.clone()));
+        (Vec::new(), Vec::new())
     };
-    let account = rest
-        .remove("account")
-        .and_then(|account| problems.absorb(&root.then("account"), load::typed(&account)));
+    let account = rest.remove("account");
+    let account =
+        account.map(|account| problems.absorb(&root.then("account"), load::typed(&account)));
     let template = rest.remove("template").and_then(|template| {
         let loaded = load::typed::<String>(&template);
         problems.absorb(&root.then("template"), loaded)
     });
-    let options = (descriptor.load_options)(&Value::Object(rest));
-    let options = problems.absorb(
-        &root,
-        options.map_err(|found| also_known(found, &["to", "account", "template"])),
-    );
-    match (recipients, options) {
-        (Some((recipients, places)), Some(options)) => problems.or_value(Body {
+    let rest = Value::Object(rest);
+    let options = (descriptor.load_options)(&rest).map_err(|found| {
+        let found = load::complete(found, &rest, || descriptor.schema_of_options());
+        also_known(found, &["to", "account", "template"])
+    });
+    let options = problems.absorb(&root, options);
+    // Without options of its own it can be checked all the same.
+    let none = Value::Object(serde_json::Map::new());
+    let options = options.or_else(|| (descriptor.load_options)(&none).ok());
+    let body = match (account, options) {
+        // Nobody knows which account is meant.
+        (Some(None), _) | (_, None) => None,
+        (account, Some(options)) => Some(Body {
             kind: Kind::from_static(descriptor.kind),
-            account,
+            account: account.flatten(),
             recipients,
             places,
             template: template.map(Arc::from),
             options,
         }),
-        _ => Err(problems),
-    }
+    };
+    (body, problems)
 }
 
 /// Adds the keys that every kind has to the help of an unknown one.
@@ -316,7 +409,7 @@ fn no_recipient(path: Path) -> Problem {
 fn load_recipients(
     descriptor: &ProviderDescriptor,
     value: &Value,
-) -> Result<(Vec<Recipient>, Vec<usize>), Problems> {
+) -> (Vec<Recipient>, Vec<usize>, Problems) {
     let root = Path::root();
     let items: &[Value] = match value {
         Value::Array(items) => items,
@@ -357,5 +450,5 @@ fn load_recipients(
         let help = "say who is told, in a list; a `#` after a space begins a comment in YAML, so put channels in quotes";
         problems.push(no_recipient(root).help(help));
     }
-    problems.or_value((recipients, places))
+    (recipients, places, problems)
 }

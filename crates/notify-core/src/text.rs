@@ -218,11 +218,11 @@ pub(crate) const fn byte(bytes: &[u8], at: usize) -> u8 {
 }
 
 /// Says why a text is no recipient. What looks like a secret in the wrong place is not quoted.
-pub(crate) fn refused(text: &str, why: &str) -> Malformed {
+pub(crate) fn refused(text: &str, why: &'static str) -> Malformed {
     if looks_secret(text) {
         return Malformed::new(why).sensitive();
     }
-    Malformed::new(format!("`{}`: {why}", shown(text)))
+    Malformed::new(format!("`{}`: {why}", shown(text))).plainly(why)
 }
 
 /// Quotes a text in a message: control characters visible, length bounded.

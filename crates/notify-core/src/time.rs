@@ -140,9 +140,9 @@ pub fn words(duration: Duration) -> String {
 }
 
 /// A duration in files: `"30s"`, `"2h 30m"`, `"250ms"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend("pattern" = schema::pattern::span()))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(into = "String")]
+#[schemars(with = "String", extend("pattern" = schema::pattern::span()))]
 pub struct Span(pub Duration);
 
 impl From<Span> for String {
@@ -156,12 +156,25 @@ impl From<Span> for String {
     }
 }
 
-impl TryFrom<String> for Span {
-    type Error = Malformed;
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SpanText)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, Malformed> {
+/// Reads the text form, and says what a number lacks.
+struct SpanText;
+
+impl de::Visitor<'_> for SpanText {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration with its unit, like `90s`")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
         text.parse()
-            .map_err(|err: Malformed| Malformed::new(err.in_serde()))
+            .map_err(|err: Malformed| E::custom(err.in_serde()))
     }
 }
 

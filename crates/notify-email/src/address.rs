@@ -41,8 +41,9 @@ impl FromStr for Mailbox {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let wrong =
-            |why: &str| Malformed::new(why).help("write it as `Workflows <workflows@example.com>`");
+        let wrong = |why: &'static str| {
+            Malformed::new(why).help("write it as `Workflows <workflows@example.com>`")
+        };
         let text = text.trim();
         if text.contains(char::is_control) {
             return Err(wrong("the sender holds a control character"));
@@ -98,9 +99,8 @@ fn unquoted(name: &str) -> &str {
 /// The domain becomes A-labels (RFC 5890): servers without SMTPUTF8 know no other.
 pub(crate) fn wire(address: &EmailAddress) -> Result<Address, Malformed> {
     let wrong = |part: &str| {
-        Malformed::new(format!(
-            "`{address}`: the part {part} the `@` is not one that mail servers take"
-        ))
+        let why = format!("the part {part} the `@` is not one that mail servers take");
+        Malformed::new(format!("`{address}`: {why}")).plainly(why)
     };
     let domain = idna::domain_to_ascii_strict(address.domain()).map_err(|_| wrong("after"))?;
     Address::new(address.local(), domain).map_err(|_| wrong("before"))

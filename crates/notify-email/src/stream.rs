@@ -18,6 +18,13 @@ use crate::smtp::Fault;
 /// for the next.
 pub(crate) const ONE_ADDRESS: Duration = Duration::from_secs(10);
 
+/// The most bytes that are heard between two commands; a handshake is in it.
+const MAX_REPLY: usize = 64 * 1024;
+
+/// The most lines of a reply. With every line that comes, lettre reads the reply from its beginning,
+/// so that one of many thousand lines would keep a processor busy for seconds.
+const MAX_LINES: usize = 256;
+
 /// Opens a connection to the first of the server's addresses that answers.
 pub(crate) async fn dial(host: &str, port: u16) -> Result<LineStream, Fault> {
     let addresses = lookup_host((host, port))
@@ -50,6 +57,10 @@ pub(crate) struct LineStream {
     tcp: TcpStream,
     held: Vec<u8>,
     given: usize,
+    /// How many bytes were heard since something was said.
+    heard: usize,
+    /// How many lines were given since.
+    lines: usize,
 }
 
 impl LineStream {
@@ -58,6 +69,8 @@ impl LineStream {
             tcp,
             held: Vec::new(),
             given: 0,
+            heard: 0,
+            lines: 0,
         }
     }
 }
@@ -81,6 +94,10 @@ impl AsyncRead for LineStream {
             self.held.clear();
             self.held.extend_from_slice(read.filled());
             self.given = 0;
+            self.heard = self.heard.saturating_add(self.held.len());
+            if self.heard > MAX_REPLY || self.lines > MAX_LINES {
+                return Poll::Ready(Err(io::Error::other("the reply has no end")));
+            }
         }
         let rest = self.held.get(self.given..).unwrap_or_default();
         let line = rest
@@ -93,6 +110,7 @@ impl AsyncRead for LineStream {
         into.put_slice(fits);
         let count = fits.len();
         self.given += count;
+        self.lines += 1;
         Poll::Ready(Ok(()))
     }
 }
@@ -103,6 +121,7 @@ impl AsyncWrite for LineStream {
         cx: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
+        (self.heard, self.lines) = (0, 0);
         Pin::new(&mut self.tcp).poll_write(cx, from)
     }
 

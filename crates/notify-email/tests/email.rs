@@ -6,6 +6,8 @@
     reason = "helpers of tests may fail like tests; clippy.toml exempts the test functions alone"
 )]
 
+mod conformance;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use notify_core::{
     WorkflowEnded, WorkflowName,
 };
 use notify_email::DESCRIPTOR;
+use notify_testkit::fake::{SmtpFake, SmtpScript};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -601,6 +604,22 @@ async fn starttls_that_fails_ends_the_dialogue() {
             "{heard}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_ends_the_dialogue() {
+    let server = SmtpFake::start(SmtpScript::default().with_starttls());
+    let account = load(&with_login(&format!("smtp://{}", server.address())));
+    let clock = SystemClock;
+    let cx = DeliveryContext::new(1, &clock);
+    let batch = [Sample::usual().prepared(&*account)];
+    let outcomes = transport(&*account).deliver(&cx, &batch).await;
+    assert_eq!(short(&outcomes[0]), "rejected config", "{outcomes:?}");
+    let heard = server.mails().remove(0).commands;
+    assert!(
+        heard[0].starts_with("EHLO ") && heard[1..] == ["STARTTLS"],
+        "{heard:?}"
+    );
 }
 
 #[tokio::test]

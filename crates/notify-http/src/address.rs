@@ -59,7 +59,7 @@ impl TryFrom<String> for BaseUrl {
 
 /// An address that is a secret as a whole: whoever knows a webhook's URL can post to it.
 #[derive(Clone)]
-pub struct SecretUrl(Url);
+pub struct SecretUrl(pub(crate) Url);
 
 impl SecretUrl {
     /// Checks and takes an address; no refusal repeats any part of it.
@@ -168,7 +168,7 @@ fn wire(url: &Url) -> Wire {
 }
 
 /// Checks what every address obeys. The text is never quoted: it may hold a secret.
-fn checked(text: &str) -> Result<Url, Malformed> {
+pub(crate) fn checked(text: &str) -> Result<Url, Malformed> {
     let example = "write it as `https://host/path`";
     let url = Url::parse(text).map_err(|err| {
         let refusal = Malformed::new(format!("not a URL: {err}")).help(example);

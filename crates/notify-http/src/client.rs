@@ -8,10 +8,13 @@ use bytes::Bytes;
 use notify_core::outcome::clean;
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{Cause, Clock, Malformed, Outcome, Reason};
-use reqwest::header;
+use reqwest::header::{self, HeaderMap};
 use url::Url;
 
 use crate::address::{SecretUrl, Wire};
+use crate::builder::HttpClientBuilder;
+use crate::guard::{NotPublic, check_host};
+use crate::header::{Header, Method};
 use crate::retry_after::retry_after;
 use crate::status::status_outcome;
 
@@ -21,12 +24,12 @@ const MAX_BODY: usize = 64 * 1024;
 /// The most characters of an answer that go into a detail.
 const MAX_EXCERPT: usize = 400;
 
-/// The longest wait for a connection.
-const MAX_CONNECT: Duration = Duration::from_secs(10);
-
 /// A client for one account: its own connections, its own timeouts.
 #[derive(Clone)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    client: reqwest::Client,
+    public_only: bool,
+}
 
 impl HttpClient {
     /// Makes a client whose requests take at most `timeout` each, the answer included.
@@ -35,22 +38,19 @@ impl HttpClient {
     ///
     /// When the system's trust store is empty or cannot be read; [`Wire::Loopback`] needs none.
     pub fn new(timeout: Duration, wire: Wire) -> Result<Self, Malformed> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("workflow-notify/", env!("CARGO_PKG_VERSION")))
-            // A connection gets half of the time at most, so that one that never opens ends as
-            // "not delivered" and is not taken for an answer that never came.
-            .connect_timeout(MAX_CONNECT.min(timeout / 2))
-            .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false);
-        let builder = match wire {
-            Wire::Tls => builder.https_only(true),
-            Wire::Loopback => builder.no_proxy().tls_certs_only([]),
-        };
-        builder.build().map(Self).map_err(|err| {
-            Malformed::new(format!("cannot make an HTTP client: {}", chain(&err)))
-                .help("install the system's CA certificates, often the package `ca-certificates`")
-        })
+        Self::builder(timeout, wire).build()
+    }
+
+    /// Begins a client that needs more than a time limit.
+    pub fn builder(timeout: Duration, wire: Wire) -> HttpClientBuilder {
+        HttpClientBuilder::new(timeout, wire)
+    }
+
+    pub(crate) fn of(client: reqwest::Client, public_only: bool) -> Self {
+        Self {
+            client,
+            public_only,
+        }
     }
 
     /// Sends one request and reads the answer, whatever its status. No redirect, no retry.
@@ -59,10 +59,15 @@ impl HttpClient {
     ///
     /// The outcome, where there is no whole answer to look at.
     pub async fn send(&self, post: Post<'_>, clock: &dyn Clock) -> Result<Response, Outcome> {
+        // Where the host is an address, no resolver is asked.
+        if self.public_only {
+            check_host(post.url.host().as_ref()).map_err(|why| refused(&why))?;
+        }
         let mut request = self
-            .0
-            .post(post.url.clone())
+            .client
+            .request(post.method.into(), post.url.clone())
             .header(header::CONTENT_TYPE, post.content_type)
+            .headers(post.headers.clone())
             .body(post.body.clone());
         if let Some(token) = post.bearer {
             request = request.bearer_auth(token.expose_secret());
@@ -84,7 +89,7 @@ impl HttpClient {
                 Err(err) => return Err(post.failure(err)),
             }
             if body.len() > post.limit {
-                if status.is_success() {
+                if status.is_success() && !post.cut {
                     let detail = format!("the answer has more than {} bytes", post.limit);
                     return Err(Outcome::unknown(Cause::TooLarge, detail));
                 }
@@ -109,11 +114,14 @@ impl fmt::Debug for HttpClient {
 /// A request. It has no text form: its address or its body may be a secret.
 pub struct Post<'a> {
     url: Url,
+    method: Method,
     content_type: &'static str,
+    headers: HeaderMap,
     body: Bytes,
     bearer: Option<&'a SecretString>,
     secrets: Vec<&'a str>,
     limit: usize,
+    cut: bool,
 }
 
 impl<'a> Post<'a> {
@@ -121,11 +129,14 @@ impl<'a> Post<'a> {
     pub fn json(url: Url, body: impl Into<Bytes>) -> Self {
         Self {
             url,
+            method: Method::Post,
             content_type: "application/json; charset=utf-8",
+            headers: HeaderMap::new(),
             body: body.into(),
             bearer: None,
             secrets: Vec::new(),
             limit: MAX_BODY,
+            cut: false,
         }
     }
 
@@ -146,6 +157,28 @@ impl<'a> Post<'a> {
             content_type: "application/x-www-form-urlencoded",
             ..Self::json(url, body)
         }
+    }
+
+    /// Sends with another method than `POST`.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Names another media type than that of JSON.
+    #[must_use]
+    pub fn content_type(mut self, media_type: &'static str) -> Self {
+        self.content_type = media_type;
+        self
+    }
+
+    /// Adds a header, in place of one of the same name.
+    #[must_use]
+    pub fn header(mut self, header: &Header) -> Self {
+        let (name, value) = header.parts();
+        self.headers.insert(name, value);
+        self
     }
 
     /// Presents a token.
@@ -169,6 +202,15 @@ impl<'a> Post<'a> {
         self
     }
 
+    /// Reads so many bytes of an answer and lets the rest be, of a success too.
+    ///
+    /// For receivers whose answers have no body that means anything.
+    #[must_use]
+    pub fn cut_at(mut self, bytes: usize) -> Self {
+        self.cut = true;
+        self.read_up_to(bytes)
+    }
+
     fn mask(&self, text: &str) -> String {
         // The longest first, so that no part of a longer one is left.
         let mut secrets = self.secrets.clone();
@@ -183,6 +225,9 @@ impl<'a> Post<'a> {
 
     /// Says what it means that there is no answer.
     fn failure(&self, err: reqwest::Error) -> Outcome {
+        if let Some(why) = cause_of::<NotPublic>(&err) {
+            return refused(why);
+        }
         let err = err.without_url();
         let detail = self.mask(&chain(&err));
         if err.is_builder() {
@@ -235,8 +280,25 @@ impl Response {
     }
 }
 
+/// Says that the address is no recipient, now or later.
+fn refused(why: &NotPublic) -> Outcome {
+    Outcome::rejected(Reason::Destination, why.to_string())
+}
+
+/// Finds an error of this type among the causes of another.
+fn cause_of<'a, E: Error + 'static>(err: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(err);
+    while let Some(err) = next {
+        if let Some(found) = err.downcast_ref() {
+            return Some(found);
+        }
+        next = err.source();
+    }
+    None
+}
+
 /// Prints an error with its causes, each once.
-fn chain(err: &dyn Error) -> String {
+pub(crate) fn chain(err: &dyn Error) -> String {
     let mut text = err.to_string();
     let mut source = err.source();
     while let Some(cause) = source {

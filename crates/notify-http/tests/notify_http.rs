@@ -4,13 +4,15 @@
 
 mod server;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, TcpListener};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use notify_core::{Cause, Clock, Outcome, Timestamp};
-use notify_http::{BaseUrl, HttpClient, Post, Response, SecretUrl, Wire};
+use async_trait::async_trait;
+use notify_core::{Cause, Clock, Outcome, Reason, Timestamp};
+use notify_http::{BaseUrl, Header, HttpClient, Method, Post, Resolver, Response, SecretUrl, Wire};
 
 use crate::server::{Server, Step, refused_url};
 
@@ -180,4 +182,127 @@ async fn a_wait_is_read_from_seconds_and_from_a_date() {
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let redirect = Step::answer(302, "location: http://127.0.0.1:1/elsewhere\r\n", "");
     assert_eq!(against(redirect).await.unwrap().status, 302);
+}
+
+#[tokio::test]
+async fn a_request_has_the_method_the_type_and_the_headers_that_are_asked_for() {
+    let server = Server::start(vec![Step::answer(200, "", "ok")]);
+    let base: BaseUrl = server.url("/hook").parse().unwrap();
+    let client = HttpClient::new(Duration::from_secs(5), base.wire()).unwrap();
+    let key = "hunter2".into();
+    let post = Post::json(base.join(""), "{}")
+        .method(Method::Put)
+        .content_type("application/cloudevents+json")
+        .header(&Header::new("X-Team", "data").unwrap())
+        .header(&Header::secret("x-key", &key).unwrap())
+        .header(&Header::new("user-agent", "ours").unwrap());
+    client.send(post, &Fixed).await.unwrap();
+    let requests = server.requests().await;
+    assert!(requests[0].starts_with("PUT /hook/ HTTP/1.1\r\n"));
+    for line in [
+        "content-type: application/cloudevents+json\r\n",
+        "x-team: data\r\n",
+        "x-key: hunter2\r\n",
+        "user-agent: ours\r\n",
+    ] {
+        assert_eq!(requests[0].matches(line).count(), 1, "{}", requests[0]);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_to_its_end_may_be_long_but_not_broken() {
+    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nqueued";
+    let long = Step::answer(200, "", &"x".repeat(70_000));
+    for (step, expected) in [(long, Some(9)), (Step::Answer(cut.to_owned()), None)] {
+        let server = Server::start(vec![step]);
+        let base: BaseUrl = server.url("").parse().unwrap();
+        let client = HttpClient::new(Duration::from_secs(5), base.wire()).unwrap();
+        let post = Post::json(base.join(""), "{}").cut_at(9);
+        let answer = client.send(post, &Fixed).await;
+        let read = answer.as_ref().ok().map(|answer| answer.body.len());
+        assert_eq!(read, expected);
+        if expected.is_none() {
+            check_unknown(answer, Cause::Protocol);
+        }
+        server.requests().await;
+    }
+}
+
+/// Gives one answer after the other, as the name server of an attacker does.
+#[derive(Debug)]
+struct Scripted(Mutex<Vec<&'static [&'static str]>>);
+
+impl Scripted {
+    fn answers(answers: &[&'static [&'static str]]) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(answers.to_vec())))
+    }
+}
+
+#[async_trait]
+impl Resolver for Scripted {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        let answer = self.0.lock().unwrap().remove(0);
+        Ok(answer.iter().map(|text| text.parse().unwrap()).collect())
+    }
+}
+
+#[track_caller]
+fn check_refused(answer: &Result<Response, Outcome>, expected: &str) {
+    let Err(Outcome::Rejected { reason, detail, .. }) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(*reason, Reason::Destination);
+    assert!(detail.contains(expected), "{detail}");
+}
+
+#[tokio::test]
+async fn a_name_that_was_public_when_it_was_asked_for_is_checked_again_at_the_connection() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let resolver = Scripted::answers(&[
+        &["93.184.216.34"],
+        &["127.0.0.1"],
+        &["93.184.216.34", "127.0.0.1"],
+    ]);
+    // What a check beforehand would have seen.
+    let seen = resolver.resolve("rebind.example.com").await.unwrap();
+    assert_eq!(seen, ["93.184.216.34".parse::<IpAddr>().unwrap()]);
+    let client = HttpClient::builder(Duration::from_secs(2), Wire::Loopback)
+        .public_only_by(resolver)
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let base: BaseUrl = format!("https://rebind.example.com:{port}")
+            .parse()
+            .unwrap();
+        let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+        check_refused(&answer, "(127.0.0.1)` is a loopback address");
+    }
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
+async fn an_address_in_place_of_a_name_is_checked_as_well() {
+    let server = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    server.set_nonblocking(true).unwrap();
+    let port = server.local_addr().unwrap().port();
+    let client = HttpClient::builder(Duration::from_secs(2), Wire::Loopback)
+        .public_only()
+        .build()
+        .unwrap();
+    for host in ["127.0.0.1", "2130706433", "0x7f.1", "[::1]", "localhost"] {
+        let base: BaseUrl = format!("http://{host}:{port}").parse().unwrap();
+        let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+        check_refused(&answer, "not of the internet");
+    }
+    assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+#[test]
+fn whom_a_client_trusts_and_who_it_is_must_be_readable() {
+    let builder = || HttpClient::builder(Duration::from_secs(1), Wire::Tls);
+    assert!(builder().trust_only(b"hunter2").is_err());
+    let refused = builder().identity(b"", &"hunter2".into()).unwrap_err();
+    assert!(refused.sensitive && !format!("{refused:?}").contains("hunter2"));
 }

@@ -47,7 +47,11 @@ impl Account for PagerDutyAccount {
             None => format!("the account's services are `{}`", known.join("`, `")),
         };
         let message = format!("the account has no service `{name}`");
-        Err(Problem::new(Code::UNREACHABLE_RECIPIENT, Path::root(), message).help(help))
+        Err(
+            Problem::new(Code::UNREACHABLE_RECIPIENT, Path::root(), message)
+                .plainly("the account has no such service")
+                .help(help),
+        )
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {

@@ -2,8 +2,7 @@
 
 #![cfg(test)]
 
-#[path = "../../notify-http/tests/server/mod.rs"]
-mod server;
+mod conformance;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +17,9 @@ use notify_core::{
     SecretSource, Secrets, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName, phases,
 };
 use notify_pagerduty::DESCRIPTOR;
+use notify_testkit::fake::{HttpFake, Refusing, Reply, Request, Step};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::server::{Server, Step, refused_url};
 
 const KEY: &str = "hunter2hunter2hunter2hunter2hunt";
 const TAKEN: &str = r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#;
@@ -111,22 +109,21 @@ async fn deliver_with(account: &dyn Account, secrets: &Secrets) -> Outcome {
     outcome
 }
 
-async fn against(step: Step) -> (Outcome, Vec<String>) {
-    let server = Server::start(vec![step]);
+async fn against(step: impl Into<Step>) -> (Outcome, Vec<Request>) {
+    let server = HttpFake::start([step]);
     let outcome = deliver(&*account(&server.url(""))).await;
-    (outcome, server.requests().await)
+    (outcome, server.requests())
 }
 
 #[tokio::test]
 async fn an_event_carries_the_services_key_and_its_receipt_the_dedup_key() {
-    let (outcome, requests) = against(Step::answer(202, "", TAKEN)).await;
+    let (outcome, requests) = against(Reply::new(202).body(TAKEN)).await;
     let Outcome::Delivered(receipt) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(receipt.to_string(), "k");
-    assert!(requests[0].starts_with("POST /v2/enqueue HTTP/1.1\r\n"));
-    let (_, body) = requests[0].split_once("\r\n\r\n").unwrap();
-    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(requests[0].line(), "POST /v2/enqueue HTTP/1.1");
+    let body = requests[0].json();
     assert_eq!(body["routing_key"], KEY);
     assert_eq!(body["dedup_key"], "k");
     assert_eq!(body["event_action"], "trigger");
@@ -135,7 +132,7 @@ async fn an_event_carries_the_services_key_and_its_receipt_the_dedup_key() {
 #[tokio::test]
 async fn a_refusal_is_classed_by_what_it_names_and_repeats_no_key() {
     let body = json!({"status": "invalid event", "errors": [format!("Invalid routing key {KEY}")]});
-    let (outcome, _) = against(Step::answer(400, "", &body.to_string())).await;
+    let (outcome, _) = against(Reply::json(400, &body)).await;
     let expected = Outcome::rejected(
         Reason::Auth,
         "HTTP 400: invalid event: Invalid routing key [secret]",
@@ -147,12 +144,17 @@ async fn a_refusal_is_classed_by_what_it_names_and_repeats_no_key() {
 #[tokio::test]
 async fn a_throttled_event_waits_as_long_as_pagerduty_says_or_a_minute() {
     let table = [
-        ("retry-after: 17\r\n", 17),
-        ("retry-after: Fri, 20 Nov 2026 23:58:16 GMT\r\n", 30),
-        ("", 60),
+        (Some("17"), 17),
+        (Some("Fri, 20 Nov 2026 23:58:16 GMT"), 30),
+        (None, 60),
     ];
-    for (header, expected) in table {
-        let (outcome, _) = against(Step::answer(429, header, "")).await;
+    for (wait, expected) in table {
+        let reply = Reply::new(429);
+        let reply = match wait {
+            Some(wait) => reply.header("retry-after", wait),
+            None => reply,
+        };
+        let (outcome, _) = against(reply).await;
         let Outcome::NotDelivered {
             cause,
             retry_after,
@@ -170,17 +172,21 @@ async fn a_throttled_event_waits_as_long_as_pagerduty_says_or_a_minute() {
 #[tokio::test]
 async fn trouble_on_either_side_of_the_request_is_told_apart() {
     let html = "<html><title>502 Bad Gateway</title></html>";
-    let redirect = "location: http://127.0.0.1:1/\r\n";
+    let redirect = Reply::new(307).header("location", "http://127.0.0.1:1/");
     let table = [
-        (Step::answer(502, "", html), "not_delivered unavailable"),
+        (
+            Step::Reply(Reply::new(502).body(html)),
+            "not_delivered unavailable",
+        ),
         (Step::Close, "unknown protocol"),
         (Step::Silence, "unknown timeout"),
-        (Step::answer(307, redirect, ""), "rejected config"),
+        (Step::Reply(redirect), "rejected config"),
     ];
     for (step, expected) in table {
         assert_eq!(class(&against(step).await.0), expected);
     }
-    let refused = deliver(&*account(&refused_url(""))).await;
+    let nobody = Refusing::start();
+    let refused = deliver(&*account(&format!("http://{}", nobody.address()))).await;
     assert_eq!(class(&refused), "not_delivered connect");
 }
 

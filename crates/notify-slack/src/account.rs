@@ -117,7 +117,7 @@ impl Account for SlackAccount {
 /// Tells a token that can post from the other kinds that Slack gives out, and from an accident.
 fn check_token(token: &SecretString) -> Result<(), Malformed> {
     let token = token.expose_secret();
-    let wrong = |why: &str| {
+    let wrong = |why: &'static str| {
         Malformed::new(why)
             .help("copy the bot token, `xoxb-…`, from the app's page “OAuth & Permissions”")
             .sensitive()

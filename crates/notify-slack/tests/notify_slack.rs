@@ -2,8 +2,7 @@
 
 #![cfg(test)]
 
-#[path = "../../notify-http/tests/server/mod.rs"]
-mod server;
+mod conformance;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +17,9 @@ use notify_core::{
     WorkflowEnded, WorkflowName, phases,
 };
 use notify_slack::DESCRIPTOR;
+use notify_testkit::fake::{HttpFake, Refusing, Reply, Request, Step};
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use crate::server::{Server, Step, refused_url};
 
 const TOKEN: &str = "xoxb-hunter2-hunter2";
 const POSTED: &str = r#"{"ok":true,"channel":"C024BE91L","ts":"1503435956.000247"}"#;
@@ -114,28 +112,27 @@ async fn deliver(account: &dyn Account, secret: &str, to: &str) -> Outcome {
 }
 
 /// Delivers with a token against a script; gives the outcome and the requests.
-async fn by_token(to: &str, script: Vec<Step>) -> (Outcome, Vec<String>) {
-    let server = Server::start(script);
+async fn by_token(to: &str, script: Vec<Step>) -> (Outcome, Vec<Request>) {
+    let server = HttpFake::start(script);
     let account = token_account(&server.url("/api/"));
     let outcome = deliver(&*account, TOKEN, to).await;
-    (outcome, server.requests().await)
+    (outcome, server.requests())
 }
 
-async fn by_webhook(step: Step) -> (Outcome, Vec<String>) {
-    let server = Server::start(vec![step]);
+async fn by_webhook(step: Step) -> (Outcome, Vec<Request>) {
+    let server = HttpFake::start([step]);
     let url = server.url("/services/T00000000/B00000000/hunter2hunter2");
     let outcome = deliver(&*webhook_account(), &url, "#data-alerts").await;
-    (outcome, server.requests().await)
+    (outcome, server.requests())
 }
 
-fn json_of(request: &str) -> Value {
-    let (_, body) = request.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap()
+fn answer(status: u16, body: &str) -> Step {
+    Reply::new(status).body(body).into()
 }
 
 #[tokio::test]
 async fn a_channel_gets_one_post_with_a_receipt() {
-    let (outcome, requests) = by_token("#data-alerts", vec![Step::answer(200, "", POSTED)]).await;
+    let (outcome, requests) = by_token("#data-alerts", vec![answer(200, POSTED)]).await;
     let Outcome::Delivered(receipt) = outcome else {
         panic!("{outcome:?}");
     };
@@ -143,9 +140,10 @@ async fn a_channel_gets_one_post_with_a_receipt() {
     let [request] = requests.as_slice() else {
         panic!("{requests:?}");
     };
-    assert!(request.starts_with("POST /api/chat.postMessage HTTP/1.1\r\n"));
-    assert!(request.contains(&format!("authorization: Bearer {TOKEN}\r\n")));
-    let body = json_of(request);
+    assert_eq!(request.line(), "POST /api/chat.postMessage HTTP/1.1");
+    let token = format!("Bearer {TOKEN}");
+    assert_eq!(request.header("authorization"), Some(token.as_str()));
+    let body = request.json();
     assert_eq!(body["channel"], "#data-alerts");
     assert_eq!(body["client_msg_id"], Uuid::from_u128(7).to_string());
     assert_eq!(
@@ -161,24 +159,25 @@ async fn a_channel_gets_one_post_with_a_receipt() {
 #[tokio::test]
 async fn a_person_is_looked_up_and_a_conversation_opened() {
     let script = vec![
-        Step::answer(200, "", r#"{"ok":true,"user":{"id":"U024BE7LH"}}"#),
-        Step::answer(200, "", r#"{"ok":true,"channel":{"id":"D024BE7LH"}}"#),
-        Step::answer(200, "", POSTED),
+        answer(200, r#"{"ok":true,"user":{"id":"U024BE7LH"}}"#),
+        answer(200, r#"{"ok":true,"channel":{"id":"D024BE7LH"}}"#),
+        answer(200, POSTED),
     ];
     let (outcome, requests) = by_token("jane+x@example.com", script).await;
     assert!(matches!(outcome, Outcome::Delivered(_)), "{outcome:?}");
     // Slack takes no JSON for this method.
-    assert!(requests[0].starts_with("POST /api/users.lookupByEmail HTTP/1.1\r\n"));
-    assert!(requests[0].contains("content-type: application/x-www-form-urlencoded\r\n"));
-    assert!(requests[0].ends_with("\r\n\r\nemail=jane%2Bx%40example.com"));
-    assert!(requests[1].starts_with("POST /api/conversations.open HTTP/1.1\r\n"));
-    assert_eq!(json_of(&requests[1]), json!({"users": "U024BE7LH"}));
-    assert_eq!(json_of(&requests[2])["channel"], "D024BE7LH");
+    assert_eq!(requests[0].path(), "/api/users.lookupByEmail");
+    let form = Some("application/x-www-form-urlencoded");
+    assert_eq!(requests[0].header("content-type"), form);
+    assert_eq!(requests[0].body(), "email=jane%2Bx%40example.com");
+    assert_eq!(requests[1].path(), "/api/conversations.open");
+    assert_eq!(requests[1].json(), json!({"users": "U024BE7LH"}));
+    assert_eq!(requests[2].json()["channel"], "D024BE7LH");
 }
 
 #[tokio::test]
 async fn a_reply_lost_before_the_post_leaves_no_doubt() {
-    for step in [Step::Close, Step::answer(200, "", "<html>")] {
+    for step in [Step::Close, answer(200, "<html>")] {
         let (outcome, _) = by_token("U0123456789", vec![step]).await;
         assert!(
             matches!(
@@ -192,7 +191,7 @@ async fn a_reply_lost_before_the_post_leaves_no_doubt() {
         );
     }
     let unknown = r#"{"ok":false,"error":"users_not_found"}"#;
-    let (outcome, _) = by_token("jane@example.com", vec![Step::answer(200, "", unknown)]).await;
+    let (outcome, _) = by_token("jane@example.com", vec![answer(200, unknown)]).await;
     let expected = Outcome::rejected(Reason::Destination, "users.lookupByEmail: users_not_found");
     assert_eq!(outcome, expected);
 }
@@ -200,7 +199,7 @@ async fn a_reply_lost_before_the_post_leaves_no_doubt() {
 #[tokio::test]
 async fn a_refusal_is_classed_by_its_code_and_repeats_no_token() {
     let refusal = format!(r#"{{"ok":false,"error":"invalid_auth","errors":["bad {TOKEN}"]}}"#);
-    let (outcome, _) = by_token("#data-alerts", vec![Step::answer(200, "", &refusal)]).await;
+    let (outcome, _) = by_token("#data-alerts", vec![answer(200, &refusal)]).await;
     let expected = Outcome::rejected(Reason::Auth, "chat.postMessage: invalid_auth; bad [secret]");
     assert_eq!(outcome, expected);
 }
@@ -208,12 +207,18 @@ async fn a_refusal_is_classed_by_its_code_and_repeats_no_token() {
 #[tokio::test]
 async fn a_throttled_call_waits_as_long_as_slack_says() {
     let table = [
-        ("retry-after: 17\r\n", 17),
-        ("retry-after: Fri, 20 Nov 2026 23:58:46 GMT\r\n", 60),
-        ("", 30),
+        (Some("17"), 17),
+        (Some("Fri, 20 Nov 2026 23:58:46 GMT"), 60),
+        (None, 30),
     ];
-    for (header, expected) in table {
-        let step = || Step::answer(429, header, "");
+    for (wait, expected) in table {
+        let step = || {
+            let reply = Reply::new(429);
+            Step::Reply(match wait {
+                Some(wait) => reply.header("retry-after", wait),
+                None => reply,
+            })
+        };
         for (outcome, _) in [
             by_token("#data-alerts", vec![step()]).await,
             by_webhook(step()).await,
@@ -235,8 +240,9 @@ async fn a_throttled_call_waits_as_long_as_slack_says() {
 
 #[tokio::test]
 async fn trouble_on_either_side_of_the_request_is_told_apart() {
-    let redirect = || Step::answer(302, "location: http://127.0.0.1:1/\r\n", "");
-    let html = || Step::answer(502, "", "<html><title>502 Bad Gateway</title></html>");
+    let redirect = || Reply::new(302).header("location", "http://127.0.0.1:1/");
+    let redirect = || Step::Reply(redirect());
+    let html = || answer(502, "<html><title>502 Bad Gateway</title></html>");
     let table = [
         ([html(), html()], "not_delivered unavailable"),
         ([Step::Close, Step::Close], "unknown protocol"),
@@ -249,9 +255,11 @@ async fn trouble_on_either_side_of_the_request_is_told_apart() {
         let (outcome, _) = by_webhook(to_webhook).await;
         assert_eq!(class(&outcome), expected, "{outcome:?}");
     }
-    let refused = deliver(&*token_account(&refused_url("/api/")), TOKEN, "#a").await;
+    let nobody = Refusing::start();
+    let refused = |path: &str| format!("http://{}{path}", nobody.address());
+    let url = refused("/services/hunter2hunter2");
+    let refused = deliver(&*token_account(&refused("/api/")), TOKEN, "#a").await;
     assert_eq!(class(&refused), "not_delivered connect");
-    let url = refused_url("/services/hunter2hunter2");
     let refused = deliver(&*webhook_account(), &url, "#a").await;
     assert_eq!(class(&refused), "not_delivered connect");
 }
@@ -267,12 +275,12 @@ fn class(outcome: &Outcome) -> String {
 
 #[tokio::test]
 async fn a_webhook_posts_without_what_only_the_web_api_takes() {
-    let (outcome, requests) = by_webhook(Step::answer(200, "", "ok")).await;
+    let (outcome, requests) = by_webhook(answer(200, "ok")).await;
     let Outcome::Delivered(receipt) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(receipt.id, "ntf_00000000000000000000000000000007");
-    let body = json_of(&requests[0]);
+    let body = requests[0].json();
     let keys: Vec<_> = body.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
@@ -283,7 +291,7 @@ async fn a_webhook_posts_without_what_only_the_web_api_takes() {
 #[tokio::test]
 async fn a_webhooks_error_page_tells_nothing_of_its_address() {
     let page = "no route to /services/T00000000/B00000000/hunter2hunter2";
-    let (outcome, _) = by_webhook(Step::answer(404, "", page)).await;
+    let (outcome, _) = by_webhook(answer(404, page)).await;
     assert_eq!(
         outcome,
         Outcome::rejected(Reason::Destination, "HTTP 404: no route to [secret]")

@@ -46,7 +46,7 @@ fn problem(found: &TemplateProblem) -> Problem {
     let message = format!("{message}, in line {line} of the template, column {column}");
     let problem = Problem::new(Code::TEMPLATE, Path::root(), message);
     match &found.help {
-        Some(help) => problem.help(help),
+        Some(help) => problem.help(help.clone()),
         None => problem,
     }
 }

@@ -8,7 +8,10 @@
 )]
 
 pub mod clock;
+pub mod embed;
+pub mod fake;
 pub mod outbox;
+pub mod provider;
 pub mod simulator;
 
 pub use crate::clock::HandClock;

@@ -15,6 +15,8 @@ use notify_email as _;
 use notify_pagerduty as _;
 #[cfg(feature = "slack")]
 use notify_slack as _;
+#[cfg(feature = "webhook")]
+use notify_webhook as _;
 
 /// What a scheduler that tells people about its workflows needs.
 pub mod prelude {
@@ -24,11 +26,15 @@ pub mod prelude {
     pub use notify_core::TerminalPhase::{self, Aborted, Failed, Succeeded, TimedOut};
     pub use notify_core::condition::{changed, recovered};
     pub use notify_core::{
-        Config, Email, Execution, Failure, NotificationKind, PagerDuty, Registry, Slack,
-        SystemClock, Workflow, WorkflowEnded, WorkflowName, channel, email, phases, service,
+        Config, Email, Execution, Failure, NotificationKind, Outcome, PagerDuty, Receipt, Registry,
+        Slack, SystemClock, Workflow, WorkflowEnded, WorkflowName, channel, email, phases,
+        provider_fn, service,
     };
     pub use notify_engine::{Engine, Recorder};
     pub use notify_outbox::{Accepted, Outbox};
+
+    #[cfg(feature = "webhook")]
+    pub use notify_webhook::{Webhook, WebhookRecipient};
 
     #[cfg(feature = "sqlite")]
     pub use crate::SqliteOutbox;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use workflow_notify::core::time::{Span, words};
 use workflow_notify::files::{InForce, Loaded};
 
+use crate::report::inert;
 use crate::tuning;
 
 /// How wide a key and a value may be for the others to stand in line with them.
@@ -58,7 +59,8 @@ pub(super) fn lines(values: &[InForce]) -> Vec<String> {
             } else {
                 value.origin.to_string()
             };
-            lines.push(format!("{:<keys$} = {text:<texts$}  # {origin}", value.key));
+            let line = format!("{:<keys$} = {text:<texts$}  # {origin}", value.key);
+            lines.push(inert(&line).into_owned());
         }
     }
     lines

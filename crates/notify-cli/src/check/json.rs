@@ -1,6 +1,6 @@
 //! What a check found, for programs. The keys are public: `docs/reference/check-json.md` has them.
 
-use miette::{Diagnostic as _, LabeledSpan, SourceSpan};
+use miette::Diagnostic as _;
 use serde::Serialize;
 use workflow_notify::core::Weight;
 use workflow_notify::files::{Diagnostic, InForce};
@@ -126,13 +126,8 @@ pub(super) fn document(checked: &Checked) -> String {
 }
 
 fn found(diagnostic: &Diagnostic) -> Found<'_> {
-    let labels: Vec<Label> = diagnostic
-        .labels()
-        .into_iter()
-        .flatten()
-        .filter_map(|span| label(diagnostic, &span))
-        .collect();
     let position = diagnostic.position();
+    let label = label(diagnostic);
     Found {
         code: diagnostic.code().to_string(),
         severity: match diagnostic.weight() {
@@ -142,26 +137,18 @@ fn found(diagnostic: &Diagnostic) -> Found<'_> {
         file: diagnostic.file(),
         line: position.map(|(line, _)| line),
         column: position.map(|(_, column)| column),
-        end: labels.first().map(|label| label.end),
+        end: label.as_ref().map(|label| label.end),
         message: diagnostic.message(),
         help: diagnostic.help(),
-        labels,
+        labels: label.into_iter().collect(),
     }
 }
 
-/// Finds the lines and columns of a label.
-fn label(diagnostic: &Diagnostic, span: &LabeledSpan) -> Option<Label> {
-    let source = diagnostic.source_code()?;
-    let place = |bytes: usize| {
-        // All from the front to there, so that what is counted are characters.
-        let before = source.read_span(&SourceSpan::from((0, bytes)), 0, 0).ok()?;
-        let before = std::str::from_utf8(before.data().get(..bytes)?).ok()?;
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default();
-        Some((line, column.chars().count() + 1))
-    };
-    let (line, column) = place(span.offset())?;
-    let (last, behind) = place(span.offset() + span.len())?;
+/// Finds the lines and columns of the part of the file that a problem is about.
+fn label(diagnostic: &Diagnostic) -> Option<Label> {
+    let (line, column) = diagnostic.position()?;
+    let (last, behind) = diagnostic.end()?;
+    let said = diagnostic.labels().into_iter().flatten().next()?;
     Some(Label {
         line,
         column,
@@ -169,7 +156,7 @@ fn label(diagnostic: &Diagnostic, span: &LabeledSpan) -> Option<Label> {
             line: last,
             column: behind,
         },
-        text: span.label().map(str::to_owned),
+        text: said.label().map(str::to_owned),
     })
 }
 

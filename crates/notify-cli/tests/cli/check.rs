@@ -232,3 +232,118 @@ fn the_reference_explains_every_key_of_the_document() {
     explained.sort();
     assert_eq!(explained, all);
 }
+
+#[test]
+fn however_much_is_wrong_a_hundred_problems_are_told_in_lines_that_fit() {
+    let wrong = "{{ x }}".repeat(9_000);
+    let here = format!("[templates]\na = '{wrong}'\nb = '{wrong}'\n");
+    let item = "{phases: faild, slack: '#ops'}, ";
+    let line = format!(
+        "{{workflow: a, notifications: [{}]}}\n",
+        item.repeat(15_000)
+    );
+    let folder = folder(&[
+        ("notify.toml", "[templates]\na = { file = \"tpl.md\" }\n"),
+        ("tpl.md", &wrong),
+        ("here.toml", &here),
+        ("line.yaml", &line),
+        ("plain.toml", "[engine]\n"),
+    ]);
+    for (arguments, last) in [
+        (&[][..], "`tpl.md` has more problems than these 100"),
+        (
+            &["--config", "here.toml"][..],
+            "`here.toml` has more problems than these 100",
+        ),
+        (
+            &["line.yaml", "--config", "plain.toml"][..],
+            "`line.yaml` has more problems than these 100",
+        ),
+    ] {
+        let output = check(folder.path(), arguments);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            stderr.matches("\nNOTIFY-").count() + 1,
+            101,
+            "{arguments:?}"
+        );
+        assert!(stderr.contains(last), "{last}");
+        let longest = stderr.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(80), "{arguments:?}: {longest:?}");
+        let output = check(folder.path(), &[arguments, &["--json"]].concat());
+        let document = document(&output);
+        assert_eq!(document["counts"]["errors"], 101, "{arguments:?}");
+        let found = document["diagnostics"].as_array().unwrap();
+        assert_eq!(found.last().unwrap()["message"], last);
+    }
+}
+
+#[test]
+fn the_keys_that_are_missing_are_all_told_with_what_they_are_for() {
+    let folder = folder(&[(
+        "notify.toml",
+        "[accounts.email.e]\n[accounts.pagerduty.p]\n",
+    )]);
+    let found = document(&check(folder.path(), &["--json"]));
+    let found: Vec<_> = found["diagnostics"].as_array().unwrap().iter().collect();
+    let told: Vec<_> = found
+        .iter()
+        .map(|one| one["message"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "`smtp` is missing",
+            "`from` is missing",
+            "`services` is missing"
+        ]
+    );
+    for one in found {
+        let key = one["message"]
+            .as_str()
+            .unwrap()
+            .split_once(" is missing")
+            .unwrap()
+            .0;
+        let help = one["help"].as_str().unwrap();
+        assert!(help.starts_with(&format!("{key} is ")), "{help}");
+    }
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_no_success() {
+    let folder = sound();
+    for arguments in [
+        &["check", "--json"][..],
+        &["check", "--effective"],
+        &["schema"],
+    ] {
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = notify();
+        command.current_dir(folder.path()).args(arguments);
+        let output = command.env("NAME", "notify").stdout(full).output().unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(
+            stderr.contains("cannot write to standard output"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_definition_in_json_names_its_schema_for_editors() {
+    let folder = sound();
+    let one = r#"{"$schema": "definitions.schema.json", "workflow": "a", "notifications": []}"#;
+    let many = r#"{"$schema": "definitions.schema.json", "workflows": [{"workflow": "b", "notifications": []}]}"#;
+    let yaml = "$schema: definitions.schema.json\nworkflow: c\nnotifications: []\n";
+    for (name, content) in [("one.json", one), ("many.json", many), ("one.yaml", yaml)] {
+        fs::write(folder.path().join(name), content).unwrap();
+        let output = check(folder.path(), &[name]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}

@@ -2,10 +2,11 @@
 //! the engine's settings.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, text};
+use crate::bench::{Bench, notify, text, wait_for};
 use crate::emit::event;
 
 const SEVERAL: &str = "\
@@ -200,4 +201,72 @@ fn the_engine_gives_up_when_the_settings_say() {
     let reason = record["reason"].as_str().unwrap();
     assert!(reason.starts_with("gave up after 5m"), "{reason}");
     assert!(bench.told().is_empty());
+}
+
+/// A definition that names a template of the `notify.toml` beside it, whose accounts lead elsewhere.
+fn with_a_template() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let definition = "workflow: a\nnotifications: [{phases: failed, slack: {to: \"#ops\", template: \
+                      {use: short}}}]\n";
+    let settings =
+        "[accounts.slack.prod]\nnonsense = 1\n[templates]\nshort = { file = \"short.md\" }\n";
+    for (name, content) in [
+        ("etl.yaml", definition),
+        ("notify.toml", settings),
+        ("short.md", "{{ workflow }} broke"),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_sandbox_has_the_templates_of_the_settings_and_accounts_of_its_own() {
+    let folder = with_a_template();
+    let run = |arguments: &[&str]| {
+        let mut command = notify();
+        command.current_dir(folder.path());
+        command.args([&["run", "etl.yaml", "--sandbox"], arguments].concat());
+        command.args(["--", "false"]);
+        command
+    };
+    let output = run(&[]).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("delivered  slack.default"), "{stderr}");
+    // What is meant for everything else is in nobody's way.
+    let output = run(&[])
+        .env("NOTIFY_CONFIG", "notify.toml")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let output = run(&["--config", "notify.toml"]).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{stderr}");
+    assert!(stderr.contains("cannot be used with '--config"), "{stderr}");
+}
+
+#[test]
+fn what_was_delivered_after_another_look_at_the_secret_is_not_said_to_be_held() {
+    let bench = Bench::start();
+    let script = "printf x >> n; if [ $(wc -c < n) -lt 3 ]; then echo xoxb-0000-wrong; else \
+                  until [ -e go ]; do :; done; cat slack_token; fi";
+    bench.settings(|settings| {
+        let by_command = format!("token = {{ command = [\"sh\", \"-c\", \"{script}\"] }}");
+        let line = settings
+            .lines()
+            .find(|line| line.starts_with("token = "))
+            .unwrap();
+        settings.replace(line, &by_command)
+    });
+    // It is read before the command and when the account connects, and again when it was refused.
+    let mut run = bench.run(&["--wait", "30s"], "exit 0");
+    let run = run.stderr(Stdio::piped()).spawn().unwrap();
+    let held = [("slack.default".to_owned(), "held".to_owned())];
+    wait_for("a refusal", || (bench.states() == held).then_some(()));
+    fs::write(bench.path("sandbox/go"), "").unwrap();
+    let output = run.wait_with_output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(bench.told(), ["slack"], "{stderr}");
+    assert!(!stderr.contains("held"), "{stderr}");
 }

@@ -258,6 +258,47 @@ fn the_settings_that_the_readme_shows_are_accepted() {
 }
 
 #[test]
+fn an_address_with_a_login_is_mended_by_what_the_help_says() {
+    let bench = Bench::start();
+    let told = |section: &str| {
+        fs::write(bench.path("login.toml"), section).unwrap();
+        let mut command = notify();
+        command.current_dir(bench.path("."));
+        let output = command
+            .args(["check", "--config", "login.toml"])
+            .output()
+            .unwrap();
+        let stderr = text(&output.stderr);
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+        // As one line, wherever the terminal's width breaks it.
+        stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mail = "[accounts.email.a]\nfrom = \"a@example.com\"\nsmtp = \"smtps://u:hunter2@h\"\n";
+    let told_of_mail = told(mail);
+    assert!(told_of_mail.contains("password = { file"), "{told_of_mail}");
+    assert!(!told_of_mail.contains("smtp = {"), "{told_of_mail}");
+    let slack = "[accounts.slack.a]\ntoken = { env = \"T\" }\nbase_url = \"https://u:hunter2@h\"\n";
+    let told_of_slack = told(slack);
+    assert!(!told_of_slack.contains("base_url = {"), "{told_of_slack}");
+}
+
+#[test]
+fn a_key_that_needs_quotes_has_them_in_the_help() {
+    let bench = Bench::start();
+    let text_of = "[accounts.pagerduty.a]\nservices = { \"my svc\" = \"hunter2\" }\n";
+    fs::write(bench.path("svc.toml"), text_of).unwrap();
+    let mut command = notify();
+    command.current_dir(bench.path("."));
+    let output = command
+        .args(["check", "--config", "svc.toml"])
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("\"my svc\" = { env ="), "{stderr}");
+    assert!(!stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
 fn wrong_arguments_have_the_refusals_exit_codes() {
     let table: [(&[&str], i32); 5] = [
         (&["run", "x.yaml"], 125),

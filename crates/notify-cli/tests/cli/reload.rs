@@ -220,3 +220,52 @@ fn until_empty_nothing_is_read_again_and_a_hang_up_is_an_end() {
         "{stderr}"
     );
 }
+
+#[test]
+fn a_hang_up_before_the_start_is_over_is_a_reload_after_it() {
+    let bench = Bench::start();
+    let script = "touch began; until [ -e go ]; do :; done; cat slack_token";
+    bench.settings(|settings| {
+        let by_command = format!("token = {{ command = [\"sh\", \"-c\", \"{script}\"] }}");
+        let line = settings
+            .lines()
+            .find(|line| line.starts_with("token = "))
+            .unwrap();
+        settings.replace(line, &by_command)
+    });
+    let deliver = Deliver::start_without_waiting(&bench, "etl.yaml");
+    let began = bench.path("sandbox/began");
+    wait_for("the command", || began.exists().then_some(()));
+    signal(&deliver.child, Signal::SIGHUP);
+    fs::write(bench.path("sandbox/go"), "").unwrap();
+    deliver.says("reloaded: no file has changed");
+    deliver.end();
+}
+
+#[test]
+fn a_warning_is_shown_once_however_often_files_change() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bench = Bench::start();
+    let loose = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(bench.path("sandbox/slack_token"), loose).unwrap();
+    let deliver = Deliver::start(&bench, "etl.yaml");
+    replace(&bench, "etl.yaml", &format!("{DEFINITION}# later\n"));
+    deliver.says("reloaded: ");
+    let stderr = deliver.end();
+    assert_eq!(
+        stderr.matches("others than its owner can read").count(),
+        1,
+        "{stderr}"
+    );
+}
+
+#[test]
+fn an_outbox_that_is_gone_is_the_end() {
+    let bench = Bench::start();
+    let mut deliver = Deliver::start(&bench, "etl.yaml");
+    fs::rename(bench.path("sandbox/notify.db"), bench.path("moved.db")).unwrap();
+    assert_eq!(deliver.child.wait().unwrap().code(), Some(1));
+    let stderr = deliver.stderr();
+    assert!(stderr.contains("start the program anew"), "{stderr}");
+}

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use notify_core::problem::Segment;
-use notify_core::secret::looks_secret;
-use notify_core::{Code, Path, Place, Problem, Problems};
+use notify_core::secret::{inline_secret, looks_secret};
+use notify_core::{Path, Place, Problem, Problems};
 use serde_json::Value;
 
 use super::{Content, Document, Found, Node};
-use crate::diagnostic::{Diagnostic, Finding};
+use crate::diagnostic::{Diagnostic, Finding, MOST};
 use crate::mask::Mask;
 
-/// How many problems of one file are told: nobody reads more at once.
-const MOST: usize = 100;
+/// What is wrong with a document: by path, or at a place already.
+enum Seen<'a> {
+    Problem(&'a Problem),
+    Finding(Finding),
+}
 
 impl Document {
     /// Gives the problems of the document's value their places.
@@ -23,19 +26,24 @@ impl Document {
 
     /// Gives problems their places, beside findings that have theirs.
     pub(crate) fn report(&self, problems: &Problems, findings: Vec<Finding>) -> Vec<Diagnostic> {
-        let all = problems.iter().len() + findings.len();
-        let mut mask = Mask {
-            guarded: self.guarded,
-            ..Mask::default()
+        let (chosen, more) = self.first(problems, findings);
+        let mut mask = if self.guarded {
+            Mask::of_toml()
+        } else {
+            Mask::default()
         };
-        let mut told = findings;
-        told.truncate(MOST);
-        mask.open.extend(told.iter().map(Finding::span));
-        for problem in problems.iter().take(MOST - told.len()) {
+        let values = self.root.values_of_variables();
+        let mut told = Vec::new();
+        for seen in chosen {
+            let problem = match seen {
+                Seen::Finding(finding) => {
+                    mask.open.push(finding.span());
+                    told.push(finding);
+                    continue;
+                }
+                Seen::Problem(problem) => problem,
+            };
             let found = self.find(&problem.path);
-            if found.is_without_value() {
-                continue;
-            }
             if problem.sensitive && self.guarded && found.is_reference() {
                 // Its values are hidden already, and its keys say what is wrong with it.
             } else if problem.sensitive {
@@ -45,7 +53,7 @@ impl Document {
             } else if found.is_read() {
                 mask.open.push(found.node.span.clone());
             }
-            told.push(self.finding(problem, &found));
+            told.push(self.finding(problem, &found, &values));
         }
         if let Content::Map(entries) = &self.root.content {
             for entry in entries.iter().filter(|entry| PLAIN.contains(&&*entry.key)) {
@@ -58,35 +66,60 @@ impl Document {
             .into_iter()
             .map(|finding| finding.shown_in(&self.source, &shown))
             .collect();
-        if all > MOST {
-            let name = self.source.name();
-            let message = format!("`{name}` has {} more problems", all - MOST);
-            let help = Some("mend these first; most are of one sort");
-            told.push(Diagnostic::without_place(
-                Code::TOO_LARGE,
-                message,
-                help,
-                name,
-            ));
+        if more {
+            told.push(Diagnostic::rest(self.source.name()));
         }
         told
     }
 
-    fn finding(&self, problem: &Problem, found: &Found<'_>) -> Finding {
+    /// Takes as many as are told, in the order of the file; tells whether there are more.
+    fn first<'a>(
+        &self,
+        problems: &'a Problems,
+        findings: Vec<Finding>,
+    ) -> (impl Iterator<Item = Seen<'a>>, bool) {
+        let findings = findings
+            .into_iter()
+            .map(|finding| (finding.span(), Seen::Finding(finding)));
+        let problems = problems
+            .iter()
+            .filter(|problem| !self.find(&problem.path).is_without_value())
+            .map(|problem| {
+                let span = self.span(&problem.path, problem.place);
+                (span, Seen::Problem(problem))
+            });
+        let mut all: Vec<_> = findings.chain(problems).collect();
+        all.sort_by_key(|(span, _)| (span.start, span.end));
+        let more = all.len() > MOST;
+        all.truncate(MOST);
+        (all.into_iter().map(|(_, seen)| seen), more)
+    }
+
+    fn finding(&self, problem: &Problem, found: &Found<'_>, values: &Words) -> Finding {
         let span = self.span(&problem.path, problem.place);
-        let mut message = problem.message.clone();
-        let mut help = problem.help.clone();
-        if problem.code == Code::INLINE_SECRET && matches!(found.node.content, Content::Scalar(_)) {
-            help = found.reference().or(help);
-        }
-        if let (Some(expanded), Content::Scalar(Value::String(text))) =
-            (&found.node.expanded, &found.node.content)
-        {
-            // What a variable holds is not what its author wrote, and may be a secret.
-            let written = expanded.written();
-            message = message.replace(text.as_str(), written);
-            help = help.map(|help| help.replace(text.as_str(), written));
-        }
+        // What a variable holds is not what its author wrote, and may be a secret: of the place that
+        // it stands in nothing is quoted but the text that names it.
+        let expanded = found.node.expanded.as_deref();
+        let quotes = |words: &str| expanded.is_some() || !values.is_disjoint(&long_words(words));
+        let message = match (problem.plain(), expanded) {
+            (plain, Some(expanded)) => {
+                let plain = plain.unwrap_or("what this stands for does not fit here");
+                format!("`{}`: {plain}", expanded.shown())
+            }
+            (Some(plain), None) if quotes(&problem.message) => plain.to_owned(),
+            (None, None) if quotes(&problem.message) => {
+                "what a variable stands for does not fit here".to_owned()
+            }
+            _ => problem.message.clone(),
+        };
+        let mut help = match problem.help.as_deref() {
+            Some(help) if quotes(help) => problem.plain_help(),
+            help => help,
+        };
+        let reference = help.filter(|help| inline_secret().help.as_deref() == Some(help));
+        let reference = reference.and_then(|_| found.reference());
+        help = reference.as_deref().or(help);
+        let help = help.map(|help| self.format.word(help));
         let finding = Finding::new(problem.code, message, span).weight(problem.weight);
         match help {
             Some(help) => finding.help(help),
@@ -103,6 +136,16 @@ impl Document {
         }
         found
     }
+}
+
+/// The words of texts.
+type Words = BTreeSet<String>;
+
+/// Collects the words of a text that are long enough to be told from others.
+fn long_words(text: &str) -> Words {
+    let words = text.split(|letter: char| !letter.is_alphanumeric());
+    let words = words.filter(|word| word.chars().count() >= 4);
+    words.map(str::to_owned).collect()
 }
 
 /// Sections whose values may be shown.
@@ -139,6 +182,9 @@ impl Found<'_> {
 
     /// Says what to write instead of a secret, in the words of its own section.
     fn reference(&self) -> Option<String> {
+        if !matches!(self.node.content, Content::Scalar(_)) {
+            return None;
+        }
         let key = *self.steps.last().filter(|key| !key.is_empty())?;
         // `accounts.slack.prod.token`: the kind and the key make a name that nobody else has.
         let mut names = self.steps.iter().skip(1).copied().collect::<Vec<_>>();
@@ -154,6 +200,12 @@ impl Found<'_> {
         };
         let variable: String = names.join("_").chars().map(letter).collect();
         let path = variable.to_ascii_lowercase();
+        let is_bare = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let key = if key.chars().all(is_bare) {
+            key.to_owned()
+        } else {
+            format!("{key:?}")
+        };
         Some(format!(
             "keep it in the environment or in a file of its own, and write one of\n{key} = {{ env = \
              \"{variable}\" }}\n{key} = {{ file = \"/run/secrets/{path}\" }}"
@@ -162,10 +214,11 @@ impl Found<'_> {
 }
 
 impl Node {
-    /// Collects the values that look like secrets which were pasted where none belongs.
+    /// Collects the keys and values that look like secrets which were pasted where none belongs,
+    /// in their own letters or with escapes.
     fn secret_looking(&self, found: &mut Vec<Range<usize>>) {
         match &self.content {
-            Content::Scalar(Value::String(text)) if looks_secret(text) => {
+            Content::Scalar(Value::String(_)) if looks_secret(self.written()) => {
                 found.push(self.span.clone());
             }
             Content::Scalar(_) => {}
@@ -176,10 +229,41 @@ impl Node {
             }
             Content::Map(entries) => {
                 for entry in entries {
+                    if looks_secret(&entry.key) {
+                        found.push(entry.key_span.clone());
+                    }
                     entry.value.secret_looking(found);
                 }
             }
         }
+    }
+
+    /// Returns the text of a scalar as it was written, before a variable was put into it.
+    fn written(&self) -> &str {
+        match (&self.expanded, &self.content) {
+            (Some(expanded), _) => expanded.written(),
+            (None, Content::Scalar(Value::String(text))) => text,
+            _ => "",
+        }
+    }
+
+    /// Collects the words that stand in values only because variables hold them.
+    fn values_of_variables(&self) -> Words {
+        let mut found = Words::new();
+        let mut left = vec![self];
+        while let Some(node) = left.pop() {
+            match &node.content {
+                Content::Scalar(Value::String(text)) if node.expanded.is_some() => {
+                    let written = long_words(node.written());
+                    let of_value = long_words(text).into_iter();
+                    found.extend(of_value.filter(|word| !written.contains(word)));
+                }
+                Content::Scalar(_) => {}
+                Content::List(items) => left.extend(items),
+                Content::Map(entries) => left.extend(entries.iter().map(|entry| &entry.value)),
+            }
+        }
+        found
     }
 
     /// Collects the values that stand in lists and in tables.

@@ -7,15 +7,27 @@ use serde_json::{Number, Value};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue, Error};
 
-use super::{Content, Entry, Node, Root};
+use super::{Content, Entry, Node, Parsed, Root};
 use crate::diagnostic::Finding;
 
-pub(super) fn parse(text: &str) -> Result<Root, Finding> {
-    let table = DeTable::parse(text).map_err(|err| finding(text, &err))?;
+pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let is_repeat = |err: &Error| err.message() == "duplicate key";
+    let mut found = Vec::new();
+    for err in &errors {
+        found.push(finding(text, err));
+        // Behind a mistake in the grammar the parser guesses what was meant.
+        if !is_repeat(err) {
+            return Err(found);
+        }
+    }
     // The parser gives the root no place; a problem with all of it shows at its beginning.
     let end = text.trim_end().len();
     let span = (text.len() - text.trim_start().len()).min(end)..end;
-    Ok(Root::One(Node::new(span, map(table.get_ref()))))
+    Ok(Parsed {
+        root: Root::One(Node::new(span, map(table.get_ref()))),
+        repeated: found,
+    })
 }
 
 fn node(value: &Spanned<DeValue<'_>>) -> Node {
@@ -40,15 +52,16 @@ fn map(table: &DeTable<'_>) -> Content {
         key_span: key.span(),
         value: node(value),
     });
-    Content::Map(entries.collect())
+    // The parser has told of every key that stands a second time.
+    Content::map(entries.collect(), &mut Vec::new())
 }
 
-/// A number that has no plain form stays a text, and is refused where a number is wanted.
+/// A number that is too large for any count becomes one with a point, and is refused as a count.
 fn integer(number: &DeInteger<'_>) -> Value {
     let (digits, radix) = (number.as_str(), number.radix());
     match i64::from_str_radix(digits, radix) {
         Ok(number) => number.into(),
-        Err(_) => u64::from_str_radix(digits, radix).map_or_else(|_| digits.into(), Value::from),
+        Err(_) => u64::from_str_radix(digits, radix).map_or_else(|_| f64::MAX.into(), Value::from),
     }
 }
 

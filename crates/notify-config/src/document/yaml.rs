@@ -1,26 +1,55 @@
-//! YAML and JSON to nodes.
+//! YAML to nodes.
+
+mod guess;
+mod syntax;
 
 use std::fmt;
 use std::ops::Range;
 
-use notify_core::Code;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
-use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::granit_parser::ErrorKind;
-use serde_saphyr::localizer::ExternalMessageSource;
-use serde_saphyr::{Error, Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
 
-use super::{Content, Entry, Node, Root};
+use self::syntax::finding;
+use super::{Content, Entry, Node, Parsed, Root};
 use crate::diagnostic::Finding;
 
 /// How many documents a file may hold.
 const MAX_DOCUMENTS: usize = 1_000;
 
+/// How many lists, maps and scalars a file may hold.
+const MAX_NODES: usize = 100_000;
+
 /// Parses a text: its one document, or a list of its documents.
-pub(super) fn parse(text: &str) -> Result<Root, Finding> {
+pub(super) fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
+    let raw = match read(text, DuplicateKeyPolicy::Error) {
+        Ok(raw) => raw,
+        Err(err) => {
+            let first = finding(text, &err);
+            if !matches!(err.without_snippet(), Error::DuplicateMappingKey { .. }) {
+                return Err(vec![first]);
+            }
+            // Leniently, so that the others and everything else is told as well.
+            return match read(text, DuplicateKeyPolicy::LastWins) {
+                Ok(raw) => {
+                    let mut parsed = build(text, raw);
+                    let is_told = |one: &Finding| one.span() == first.span();
+                    if !parsed.repeated.iter().any(is_told) {
+                        parsed.repeated.push(first);
+                    }
+                    Ok(parsed)
+                }
+                Err(err) => Err(vec![first, finding(text, &err)]),
+            };
+        }
+    };
+    Ok(build(text, raw))
+}
+
+fn read(text: &str, duplicate_keys: DuplicateKeyPolicy) -> Result<Vec<Spanned<Raw>>, Error> {
     let options = serde_saphyr::options! {
+        duplicate_keys: duplicate_keys,
         // YAML 1.2: `yes`, `no`, `on` and `off` are texts.
         strict_booleans: true,
         ignore_binary_tag_for_string: true,
@@ -30,19 +59,28 @@ pub(super) fn parse(text: &str) -> Result<Root, Finding> {
             max_documents: MAX_DOCUMENTS,
             max_depth: 32,
             flow_nesting_limit: 32,
-            max_nodes: 100_000,
+            max_nodes: MAX_NODES,
         },
     };
-    let documents: Vec<Spanned<Raw>> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|err| finding(text, &err))?;
-    let builder = Builder { text };
+    serde_saphyr::from_multiple_with_options(text, options)
+}
+
+fn build(text: &str, documents: Vec<Spanned<Raw>>) -> Parsed {
+    let mut builder = Builder {
+        text,
+        repeated: Vec::new(),
+    };
     let mut nodes: Vec<Node> = documents.into_iter().map(|one| builder.node(one)).collect();
     let end = text.trim_end().len();
-    Ok(match nodes.len() {
+    let root = match nodes.len() {
         0 => Root::One(Node::new(end..end, Content::Scalar(Value::Null))),
         1 => Root::One(nodes.remove(0)),
         _ => Root::Several(Node::new(0..end, Content::List(nodes))),
-    })
+    };
+    Parsed {
+        root,
+        repeated: builder.repeated,
+    }
 }
 
 /// What the parser gives: places of scalars are whole, those of lists and maps only begin.
@@ -126,10 +164,11 @@ const NEAR: usize = 256;
 
 struct Builder<'a> {
     text: &'a str,
+    repeated: Vec<Finding>,
 }
 
 impl Builder<'_> {
-    fn node(&self, raw: Spanned<Raw>) -> Node {
+    fn node(&mut self, raw: Spanned<Raw>) -> Node {
         // Where an alias is used, what is wrong stands at the anchor.
         let span = self.span(raw.defined);
         match raw.value {
@@ -155,7 +194,8 @@ impl Builder<'_> {
                     })
                     .collect();
                 let end = entries.last().map(|entry| entry.value.span.end);
-                Node::new(self.collection(span, end), Content::Map(entries))
+                let span = self.collection(span, end);
+                Node::new(span, Content::map(entries, &mut self.repeated))
             }
         }
     }
@@ -232,190 +272,4 @@ fn bytes(text: &str, location: Location) -> Range<usize> {
         Some((at, letter)) => at..at + letter.len_utf8(),
         None => text.len()..text.len(),
     }
-}
-
-fn finding(text: &str, err: &Error) -> Finding {
-    let err = match err {
-        Error::AliasError { error, .. } => error,
-        other => other.without_snippet(),
-    };
-    let span = err.location().map_or(0..0, |at| bytes(text, at));
-    let syntax = |message: &str| Finding::new(Code::SYNTAX, message, visible(text, span.clone()));
-    let too_large = |message: &str| Finding::new(Code::TOO_LARGE, message, span.clone());
-    match err {
-        Error::DuplicateMappingKey { .. } => {
-            let key = text.get(span.clone()).unwrap_or_default();
-            let key = key.trim_matches(['"', '\'']);
-            let message = format!("the key `{key}` stands here a second time");
-            Finding::new(Code::DUPLICATE_KEY, message, span.clone())
-                .help("remove one of them, or put what they say into one")
-        }
-        Error::Budget {
-            breach: BudgetBreach::Documents { .. },
-            ..
-        } => too_large("there are too many documents in one file")
-            .help("put some of them into files of their own"),
-        Error::Budget {
-            breach: BudgetBreach::Depth { .. },
-            ..
-        } => too_large("lists and maps are nested too deeply"),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => {
-            too_large("the document becomes too large when its aliases are written out")
-        }
-        Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            syntax("an alias stands within what it stands for")
-        }
-        Error::UnknownAnchor { .. } => {
-            let word = word(text, span.clone());
-            unknown_alias(|message| Finding::new(Code::SYNTAX, message, word.clone()))
-        }
-        Error::NullIntoString { .. } | Error::Unexpected { .. } => {
-            syntax("a key is a text").help("put the key in quotes if it is meant as one")
-        }
-        Error::NonFiniteFloat { .. } => {
-            Finding::new(Code::WRONG_VALUE, "not a finite number", span.clone())
-                .help("put it in quotes if it is meant as a text")
-        }
-        Error::ExternalMessage { source, .. } => match &**source {
-            ExternalMessageSource::Parser(err) => malformed(text, err.kind(), span.clone()),
-            _ => syntax("not valid YAML"),
-        },
-        Error::MergeValueNotMapOrSeqOfMaps { .. } => syntax("`<<` takes a map or a list of maps"),
-        _ => syntax("not valid YAML"),
-    }
-}
-
-fn unknown_alias(syntax: impl Fn(&str) -> Finding) -> Finding {
-    syntax("an alias to something that has no such name")
-        .help("a `*` at the front of a text begins an alias in YAML: put the text in quotes")
-}
-
-/// Words a syntax error: the parser's own words are for people who know the grammar.
-fn malformed(text: &str, kind: &ErrorKind, span: Range<usize>) -> Finding {
-    let syntax = |message: &str| Finding::new(Code::SYNTAX, message, visible(text, span.clone()));
-    match kind {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabAtBlockScalarStart => {
-            let message = "a tab indents this line";
-            Finding::new(Code::SYNTAX, message, tab_before(text, span.clone()))
-                .help("YAML is indented with spaces")
-        }
-        ErrorKind::UnclosedFlowCollection { open } => {
-            syntax(&format!("this `{open}` is not closed"))
-        }
-        ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            syntax(&format!("this `{open}` is closed by a `{close}`"))
-        }
-        ErrorKind::MisplacedFlowCollectionEnd => syntax("this bracket closes nothing"),
-        ErrorKind::InvalidColonPlacement => syntax("a `:` in a place where none can be")
-            .help("is a bracket or a quote above it not closed?"),
-        ErrorKind::MappingValueNotAllowed => syntax("a `:` in a place where none can be").help(
-            "a map begins on a line of its own, and each of its keys has a space after its `:`; \
-             a text that holds `: ` is put in quotes",
-        ),
-        ErrorKind::CommentNotSeparated => syntax("a `#` in a place where none can be")
-            .help("a `#` begins a comment in YAML: put a channel in quotes"),
-        ErrorKind::UnclosedQuotedScalar
-        | ErrorKind::InvalidQuotedScalarIndent
-        | ErrorKind::DocumentIndicatorInQuotedScalar => {
-            let before = text.get(..span.start).unwrap_or_default();
-            let open = before.rfind(['"', '\'']).unwrap_or(span.start);
-            Finding::new(Code::SYNTAX, "this quote is not closed", open..open + 1)
-                .help("a text in quotes ends with the quote that it begins with")
-        }
-        ErrorKind::InvalidTrailingSingleQuotedScalar
-        | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
-            syntax("something follows a text in quotes")
-                .help("is a quote above it not closed, or is there a quote within the text?")
-        }
-        ErrorKind::UnknownQuotedScalarEscape => {
-            let message = "an escape that YAML does not know";
-            Finding::new(Code::SYNTAX, message, unknown_escape(text, span.clone()))
-                .help("write `\\\\` for a backslash")
-        }
-        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
-            let at = text
-                .get(span.start..)
-                .and_then(|rest| rest.find(*character));
-            let at = at.map_or(span.clone(), |at| {
-                let start = span.start + at;
-                start..start + character.len_utf8()
-            });
-            Finding::new(Code::SYNTAX, "a control character", at)
-                .help("is it a text file? remove the character")
-        }
-        ErrorKind::ExpectedFlowMappingSeparator => syntax("before this, a `,` or a `}` is missing"),
-        ErrorKind::ExpectedFlowSequenceSeparator => {
-            syntax("before this, a `,` or a `]` is missing")
-        }
-        ErrorKind::UnexpectedCharacter { character } => {
-            syntax(&format!("no text begins with `{character}` in YAML"))
-                .help("put the text in quotes")
-        }
-        ErrorKind::UnknownAnchor | ErrorKind::MissingAnchorOrAliasName => {
-            let word = word(text, span.clone());
-            unknown_alias(|message| Finding::new(Code::SYNTAX, message, word.clone()))
-        }
-        ErrorKind::ExpectedBlockSequenceEntry | ErrorKind::ExpectedBlockMappingKey => {
-            syntax("this line does not go on with the list or the map above it")
-                .help("check its indentation")
-        }
-        ErrorKind::ExpectedDocumentStart => {
-            syntax("this line does not belong to what stands above it")
-                .help("is the file YAML or JSON? `notify.toml` is not a definition")
-        }
-        ErrorKind::RecursionLimitExceeded => Finding::new(
-            Code::TOO_LARGE,
-            "lists and maps are nested too deeply",
-            span.clone(),
-        ),
-        ErrorKind::Custom(_) => syntax("not valid YAML"),
-        // These have fixed texts, which quote nothing of the file.
-        other => syntax(&format!("not valid YAML: {other}")),
-    }
-}
-
-/// Finds the tab before a place in the same line.
-fn tab_before(text: &str, span: Range<usize>) -> Range<usize> {
-    let before = text.get(..span.start).unwrap_or_default();
-    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let tab = before.get(line..).and_then(|blank| blank.find('\t'));
-    tab.map_or(span, |tab| line + tab..line + tab + 1)
-}
-
-/// Finds the escape that YAML does not know in the text in quotes that begins at a place.
-fn unknown_escape(text: &str, span: Range<usize>) -> Range<usize> {
-    const KNOWN: &str = "0abt\tnvfre \"/\\N_LPxuU\r\n";
-    let rest = text.get(span.start..).unwrap_or_default();
-    let mut letters = rest.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        if letter != '\\' {
-            continue;
-        }
-        if let Some((next, letter)) = letters.next()
-            && !KNOWN.contains(letter)
-        {
-            return span.start + at..span.start + next + letter.len_utf8();
-        }
-    }
-    span
-}
-
-/// Extends a place to the end of the word that begins there.
-fn word(text: &str, span: Range<usize>) -> Range<usize> {
-    let rest = text.get(span.start..).unwrap_or_default();
-    let end = rest.find(|letter: char| letter.is_whitespace() || ",[]{}".contains(letter));
-    span.start..span.start + end.unwrap_or(rest.len()).max(span.len())
-}
-
-/// Moves a place at the end of the text to its last line.
-fn visible(text: &str, span: Range<usize>) -> Range<usize> {
-    let end = text.trim_end().len();
-    if span.start >= end { end..end } else { span }
 }

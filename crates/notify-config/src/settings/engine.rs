@@ -191,11 +191,19 @@ fn time(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, Wan
     let span = value.as_str().and_then(|text| text.parse::<Span>().ok());
     let time = span.map(|Span(time)| time);
     time.filter(|time| range.contains(time)).ok_or_else(|| {
-        let (least, most) = (words(*range.start()), words(*range.end()));
+        let (least, most) = (words(*range.start()), in_hours(*range.end()));
         let what = format!("a duration from {least} to {most}");
         let help = "write it in quotes and in hours at most: `\"1h 30m\"`, `\"48h\"`";
         (what, Some(help))
     })
+}
+
+/// Writes a bound as the file can hold it, which knows no days.
+fn in_hours(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds >= 3_600 && seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        _ => words(time),
+    }
 }
 
 /// Finds values that are sound by themselves and not together.

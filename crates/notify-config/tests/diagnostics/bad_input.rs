@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use notify_config::{Definitions, Document, Source, definitions};
+use notify_config::{Definitions, Diagnostic, Document, Settings, Source, definitions, load};
 use notify_core::Code;
 
 use crate::providers::registry;
@@ -256,12 +256,84 @@ fn the_largest_settings_are_refused_in_time() {
 }
 
 #[test]
-fn more_problems_than_anybody_reads_are_counted() {
-    let text = with(&"  - {phases: faild, email: a@example.com}\n".repeat(250));
-    let found = definition(&text).unwrap_err();
+fn of_more_problems_than_anybody_reads_the_first_are_told_and_then_that_there_are_more() {
+    let wrong = "  - {phases: faild, email: a@example.com}\n";
+    let keys = numbered(200, |number| format!("k{number}: 1\n"));
+    for text in [with(&wrong.repeat(250)), with(wrong) + &keys] {
+        let found = definition(&text).unwrap_err();
+        let lines: Vec<_> = found.iter().map(Diagnostic::position).collect();
+        let in_order: Vec<_> = (3..103).map(Some).collect();
+        let (last, told) = lines.split_last().unwrap();
+        let told: Vec<_> = told
+            .iter()
+            .map(|place| place.map(|(line, _)| line))
+            .collect();
+        assert_eq!((told, *last), (in_order, None), "{found}");
+        let rest = found.iter().next_back().unwrap();
+        assert_eq!(
+            rest.to_string(),
+            "`nightly-etl.yaml` has more problems than these 100"
+        );
+    }
+}
+
+#[test]
+fn a_hundred_problems_of_a_template_are_told_whichever_file_it_is_in() {
+    let files = Files::new();
+    let wrong = "{{ x }}".repeat(9_000);
+    files.write("tpl.md", &wrong);
+    let elsewhere = files.write("t.toml", "[templates]\na = { file = \"tpl.md\" }\n");
+    let here = files.write(
+        "here.toml",
+        format!("[templates]\na = '{wrong}'\nb = '{wrong}'\n"),
+    );
+    for path in [elsewhere, here] {
+        let found = Settings::read(&registry(), &path).unwrap_err();
+        let told = found.iter().filter(|one| one.code() == Code::TEMPLATE);
+        assert_eq!((told.count(), found.iter().count()), (100, 101));
+    }
+}
+
+#[test]
+fn both_readings_of_a_file_tell_a_hundred_problems_together() {
+    let unreachable = "  - {phases: failed, ntfy: \"#opps\"}\n".repeat(80);
+    let unknown = "  - {phases: faild, ntfy: \"#ops\"}\n".repeat(80);
+    let files = Files::new();
+    let definition = files.write("a.yaml", with(&(unreachable + &unknown)));
+    let settings = files.write("notify.toml", ACCOUNTS);
+    let found = load(&registry(), &[definition], &settings).unwrap_err();
     assert_eq!(found.iter().count(), 101);
-    let last = found.iter().find(|one| one.position().is_none()).unwrap();
-    assert_eq!(last.to_string(), "`nightly-etl.yaml` has 150 more problems");
+    let last = found.iter().next_back().unwrap();
+    assert!(last.position().is_none(), "{last}");
+}
+
+#[test]
+fn a_key_of_an_account_that_nothing_reads_is_told_however_many_there_are() {
+    let keys = numbered(90, |number| format!("k{number} = 1\n"));
+    let text = format!("[accounts.ntfy.a]\ntoken = {{ env = \"A\" }}\n{keys}");
+    let found = settings(&text).unwrap_err();
+    assert_eq!(found.iter().count(), 90);
+}
+
+#[test]
+fn a_file_without_aliases_is_not_told_of_aliases() {
+    let text = with(&format!(
+        "  - phases: failed\n    email: [{}]\n",
+        "x, ".repeat(110_000)
+    ));
+    let found = definition(&text).unwrap_err().to_string();
+    assert!(
+        found.ends_with("there are more than 100000 values in one file"),
+        "{found}"
+    );
+}
+
+#[test]
+fn lines_end_at_a_carriage_return_alone_too() {
+    let found = definition("workflow: a\rnotifications:\r  - phases: faild\r    email: a@b.c\r");
+    let found = found.unwrap_err();
+    let place = found.iter().next().unwrap().position();
+    assert_eq!(place, Some((3, 13)));
 }
 
 #[test]

@@ -56,6 +56,24 @@ refused! { json, definition =>
     a_mistake_in_the_second_of_a_list "\"faild\"" "{\"workflows\": [{\"workflow\": \"a\", \"notifications\": []},\n {\"workflow\": \"b\", \"notifications\": [{\"phases\": \"faild\", \"email\": \"a@example.com\"}]}]}\n";
     a_variable_that_is_not_set "${OWNER}" one("\"email\": [\"${OWNER}@example.com\"]");
     nothing "" "";
+    a_comment "/" "{\n  // who is told\n  \"workflow\": \"a\", \"notifications\": []\n}\n";
+    a_comment_of_yaml "#" "{\n  \"workflow\": \"a\", # nightly\n  \"notifications\": []\n}\n";
+    single_quotes "'" "{'workflow': 'a', 'notifications': []}\n";
+    a_key_without_quotes "workflow" "{workflow: \"a\", \"notifications\": []}\n";
+    a_value_without_quotes "nightly" "{\"workflow\": nightly, \"notifications\": []}\n";
+    a_comma_before_the_end "," "{\"workflow\": \"a\", \"notifications\": [],\n}\n";
+    a_comma_before_the_end_of_a_list "," one("\"email\": [\"me@example.com\",]");
+    an_anchor "&" one("\"email\": &a [\"me@example.com\"]");
+    a_colon_that_is_missing "\"" "{\"workflow\" \"a\"}\n";
+    a_bracket_too_many "}" "{\"workflow\": \"a\", \"notifications\": []}}\n";
+    two_definitions_in_a_row "{" "{\"workflow\": \"a\", \"notifications\": []}\n{\"workflow\": \"b\", \"notifications\": []}\n";
+    half_a_letter "\\ud83d" "{\"workflow\": \"a\\ud83d!\", \"notifications\": []}\n";
+    a_tab_in_a_text "\t" "{\"workflow\": \"a\tb\", \"notifications\": []}\n";
+    a_number_that_is_none "01" one("\"ntfy\": {\"to\": \"#ops\", \"priority\": 01}");
+    yaml "workflow" "workflow: nightly-etl\n";
+    no_name_for_the_list "[{\"workflow\": \"a\", \"notifications\": []}]" "[{\"workflow\": \"a\", \"notifications\": []}]\n";
+    an_empty_recipient "null" one("\"email\": [null]");
+    a_schema_that_is_none "3" "{\"$schema\": 3, \"workflow\": \"a\", \"notifications\": []}\n";
     a_secret_address "**********************************" one("\"ntfy\": \"https://push.example.com/hunter2\"");
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod json;
 mod providers;
 mod schemas;
+mod secrets;
 mod toml;
 mod watch;
 mod yaml;
@@ -413,7 +414,7 @@ fn every_label_covers_exactly_what_it_is_about() {
             "x;é",
         ),
         ("workflow: w\n".to_owned(), "workflow: w"),
-        ("a: 1\r\na: 2\r\n".to_owned(), "a"),
+        ("a: 1\r\na: 2\r\n".to_owned(), "a;a: 1;a: 1;a"),
         ("é: [\r\n  é: ]\r\nb: }\r\n".to_owned(), "}"),
     ];
     let registry = registry();
@@ -449,7 +450,7 @@ fn every_label_covers_exactly_what_it_is_about() {
         ),
         ("[accounts.ntfy.a]\ntoken = ['x']", "['x']"),
         ("[accounts.ntfy.a]\ntoken = 'é'", "'é'"),
-        ("a = 1\r\n\ta = 2\r\n", "a"),
+        ("a = 1\r\n\ta = 2\r\n", "a;a"),
     ];
     for (text, expected) in toml {
         let source = Source::new("notify.toml", text);

@@ -25,7 +25,16 @@ refused! { toml, settings =>
     an_account_outside_of_the_accounts "ntfy" "[ntfy.default]\ntoken = { env = \"A\" }\n";
     one_rule_in_single_brackets "rules" "[rules]\nphases = \"failed\"\n";
     an_unknown_kind "ntfi" "[accounts.ntfi.prod]\ntoken = { env = \"NTFY_TOKEN\" }\n";
-    an_account_without_a_name "*********" "[accounts.ntfy]\ntoken = \"hunter2\"\n";
+    an_account_without_a_name "ntfy" "[accounts.ntfy]\ntoken = \"hunter2\"\n";
+    an_account_without_a_name_and_with_a_reference "ntfy" "[accounts.ntfy]\ntoken = { env = \"T\" }\nretries = 3\n";
+    a_text_for_the_accounts_of_a_kind "ntfy" "[accounts]\nntfy = \"x\"\n";
+    a_text_for_an_account "***" "[accounts.ntfy]\nprod = \"x\"\n";
+    keys_that_stand_twice "token;first_wait" "[accounts.ntfy.prod]\ntoken = { env = \"A\" }\ntoken = { env = \"B\" }\n[engine]\nfirst_wait = \"1s\"\nfirst_wait = \"2s\"\n";
+    a_key_that_stands_twice_beside_other_problems "in_fligth;first_wait" "[engine]\nin_fligth = 3\nfirst_wait = \"1s\"\nfirst_wait = \"2s\"\n";
+    a_file_that_was_cut_off " " "[accounts.ntfy.prod]\nretries = ";
+    a_number_of_the_engine_without_an_end "99999999999999999999" "[engine]\nin_flight = 99999999999999999999\n";
+    a_longest_wait_out_of_range "\"1d\"" "[engine]\nlongest_wait = \"1d\"\n";
+    a_rule_without_a_phase "[[rules]]" beside("[[rules]]\nntfy = \"#ops\"");
     a_dot_in_a_name "\"prod.eu\"" "[accounts.ntfy.\"prod.eu\"]\ntoken = { env = \"A\" }\n";
     a_key_that_is_missing "[accounts.ntfy.prod]" "[accounts.ntfy.prod]\nretries = 3\n";
     a_key_of_the_account_that_nothing_reads "retrys" account("retrys = 3");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use notify_config::{Diagnostic, EngineSettings, Installation, Outbox, Variables};
+use notify_config::{Diagnostic, EngineSettings, Installation, Outbox, Variables, load};
 use notify_core::{Code, Weight};
 
 use crate::providers::registry;
@@ -186,7 +186,7 @@ fn sound_files_are_checked_against_each_other_beside_broken_ones() {
     let installation = installed(&files);
     files.write(
         "workflows/b.yaml",
-        with("  - {phases: faild, ntfy: \"#ops\"}\n"),
+        "workflow: b\nnotifications: [{phases: faild, ntfy: \"#ops\"}]\n",
     );
     let text = "workflow: c\nnotifications: [{phases: failed, ntfy: \"#opps\"}]\n";
     files.write("workflows/c.yaml", text);
@@ -230,4 +230,56 @@ fn what_is_in_force_says_where_it_came_from() {
     insta::assert_snapshot!(lines.join("\n").replace(&folder, ""));
     let json = serde_json::to_value(&list).unwrap();
     assert_eq!(json[0]["origin"]["variables"][0], "DATA");
+}
+
+#[test]
+fn what_is_wrong_in_one_section_hides_nothing_of_the_others() {
+    let files = Files::new();
+    let definition = files.write(
+        "a.yaml",
+        "workflow: a\nnotifications:\n  - {phases: faild, ntfy: {to: \"#ops\", account: prd}}\n  \
+         - {phases: failed, ntfy: {to: [\"#opps\", \"o o\"], account: prod}}\n  \
+         - {phases: failed, ntfy: {to: \"#any\", account: broken, template: {use: no}}}\n---\n\
+         notifications: [{phases: failed, email: me@example.com}]\n",
+    );
+    let settings = files.write(
+        "notify.toml",
+        "[engine]\nin_flight = \"x\"\n[accounts.ntfy.prod]\ntoken = { env = \"A\" }\ntopics = \
+         [\"#ops\"]\n[accounts.ntfy.broken]\nretries = 3\n[[rules]]\nphases = \"faild\"\nntfy = { \
+         to = \"#opps\", account = \"prod\" }\n",
+    );
+    let found = load(&registry(), &[definition], &settings).unwrap_err();
+    let folder = format!("{}/", files.0.path().display());
+    let found: Vec<String> = found
+        .iter()
+        .map(|one| {
+            let (line, _) = one.position().unwrap();
+            let file = one.file().replace(&folder, "");
+            format!("{file}:{line}: {one}")
+        })
+        .collect();
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn the_templates_of_another_file_are_taken_and_nothing_else_of_it() {
+    let files = Files::new();
+    let definition = files.write(
+        "a.yaml",
+        with("  - {phases: failed, ntfy: {to: \"#ops\", template: {use: short}}}\n"),
+    );
+    let settings = files.write(
+        "sandbox.toml",
+        "[accounts.ntfy.default]\ntoken = { env = \"A\" }\n",
+    );
+    let installation = Installation::new([definition], settings);
+    let other = files.write("notify.toml", "nonsense = 1\n[templates]\nshort = \"oh\"\n");
+    let read = |installation: &Installation| installation.read(&registry()).loaded;
+    assert!(read(&installation).is_err());
+    let installation = installation.templates_of(other);
+    read(&installation).unwrap();
+    files.write("notify.toml", "[templates]\nshort = \"{{ oh }}\"\n");
+    let found = read(&installation).unwrap_err();
+    let codes: Vec<Code> = found.iter().map(Diagnostic::code).collect();
+    assert_eq!(codes, [Code::TEMPLATE], "{found}");
 }

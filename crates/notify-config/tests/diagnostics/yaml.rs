@@ -77,6 +77,22 @@ refused! { yaml, definition =>
     a_value_of_a_variable_that_does_not_fit "\"${NOBODY}\"" one("email: \"${NOBODY}\"");
     nothing_but_comments "" "# to be written\n";
     a_secret_address "**********************************" one("ntfy: [\"https://push.example.com/hunter2\"]");
+    a_template_without_quotes "{{" one("email:\n      to: me@example.com\n      template: {{ workflow }} broke");
+    a_template_without_quotes_alone "{{" one("email: {to: me@example.com, template: {{ workflow }}}");
+    a_key_that_is_indented_too_deep "email" with("  - phases: failed\n      email: me@example.com\n");
+    a_space_that_is_another_letter "\u{a0}" "workflow:\u{a0}nightly-etl\nnotifications: []\n";
+    a_colon_that_is_another_letter "\u{ff1a}" "workflow\u{ff1a}nightly-etl\nnotifications: []\n";
+    an_apostrophe_in_a_quote_that_is_not_closed "\"" one("ntfy: \"don't");
+    a_second_quote_that_is_not_closed "\"" with("  [{ntfy: \"#ops\", phases: \"");
+    a_list_in_a_brace "-" "workflow: {\n  - a\n";
+    a_notification_without_spaces "phases:failed" with("  - phases:failed\n");
+    a_notification_of_one_word "failed" with("  - failed\n");
+    two_conditions_in_one "{attempt: 2, streak: 3}" one("email: me@example.com\n    when: {attempt: 2, streak: 3}");
+    a_duration_without_a_unit "90" one("email: me@example.com\n    when: {longer_than: 90}");
+    keys_that_stand_twice "phases;workflow" with("  - phases: failed\n    email: me@example.com\n    phases: aborted\nworkflow: b\n");
+    a_key_that_stands_twice_beside_other_problems "faild;wehn;email" with("  - phases: faild\n    email: me@example.com\n    wehn: changed\n    email: you@example.com\n");
+    an_anchor_that_is_used_three_times "x;é" "x: &x [é]\nworkflow: w\nnotifications:\n  - {phases: failed, email: *x}\n  - {phases: aborted, email: *x}\n  - {phases: timed_out, email: *x}\n";
+    a_key_with_backticks "\"to`ken`x\"" one("ntfy: {to: \"#ops\", \"to`ken`x\": 1}");
     a_configuration "s" "\n[accounts.email.default]\nsmtp = \"smtps://smtp.example.com\"\n";
 }
 
