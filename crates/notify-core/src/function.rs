@@ -22,7 +22,7 @@ use crate::provider::{
 };
 use crate::registry::ProviderDescriptor;
 use crate::secret::{SecretRef, Secrets};
-use crate::time::Span;
+use crate::time::Timeout;
 
 /// Makes a provider of a function: kind, message and recipient in, outcome out.
 ///
@@ -87,7 +87,7 @@ where
     ProviderDescriptor::of_program::<FunctionProvider>(kind, "provider_fn", move |config| {
         Ok(Arc::new(FunctionAccount {
             function: function.clone(),
-            timeout: config.timeout.0,
+            timeout: config.timeout,
         }))
     })
 }
@@ -158,33 +158,10 @@ struct Config {
     timeout: Timeout,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(try_from = "Span")]
-#[schemars(with = "Span")]
-struct Timeout(Duration);
-
-impl Default for Timeout {
-    fn default() -> Self {
-        Self(Duration::from_secs(10))
-    }
-}
-
-impl TryFrom<Span> for Timeout {
-    type Error = Malformed;
-
-    fn try_from(Span(timeout): Span) -> Result<Self, Malformed> {
-        if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&timeout) {
-            return Ok(Self(timeout));
-        }
-        let why = Malformed::new("out of bounds").help("write a timeout from `1s` to `60s`");
-        Err(Malformed::new(why.in_serde()))
-    }
-}
-
 #[derive(Debug)]
 struct FunctionAccount {
     function: Function,
-    timeout: Duration,
+    timeout: Timeout,
 }
 
 impl Account for FunctionAccount {
@@ -209,7 +186,7 @@ impl Account for FunctionAccount {
     }
 
     fn deadline(&self) -> Duration {
-        self.timeout
+        self.timeout.request()
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {

@@ -188,6 +188,54 @@ impl FromStr for Span {
     }
 }
 
+/// The longest that one request may take, the answer included: `1s` to `60s`, ten seconds where
+/// nothing is said.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use notify_core::time::Timeout;
+///
+/// assert_eq!(Timeout::default().request(), Duration::from_secs(10));
+/// assert!(serde_json::from_value::<Timeout>("2m".into()).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "Span")]
+#[schemars(with = "Span")]
+pub struct Timeout(Duration);
+
+impl Timeout {
+    /// Returns how long a provider's client waits for one answer.
+    pub const fn request(self) -> Duration {
+        self.0
+    }
+
+    /// Returns the deadline of an attempt that is one request.
+    ///
+    /// It is a second more, so that the client's own timeout, which knows what was sent, comes first.
+    pub const fn deadline(self) -> Duration {
+        self.0.saturating_add(Duration::from_secs(1))
+    }
+}
+
+impl Default for Timeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(10))
+    }
+}
+
+impl TryFrom<Span> for Timeout {
+    type Error = Malformed;
+
+    fn try_from(Span(timeout): Span) -> Result<Self, Malformed> {
+        if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&timeout) {
+            return Ok(Self(timeout));
+        }
+        let why = Malformed::new("out of bounds").help("write a timeout from `1s` to `60s`");
+        Err(Malformed::new(why.in_serde()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +284,26 @@ mod tests {
             instant.since(instant.after(Duration::from_secs(5))),
             Duration::ZERO
         );
+    }
+
+    #[test]
+    fn a_timeout_is_bounded_and_says_so() {
+        for (text, expected) in [
+            ("1s", Some(1)),
+            ("1m", Some(60)),
+            ("0s", None),
+            ("61s", None),
+        ] {
+            let read = serde_json::from_value::<Timeout>(text.into());
+            let seconds = read
+                .as_ref()
+                .ok()
+                .map(|timeout| timeout.request().as_secs());
+            assert_eq!(seconds, expected, "{text}");
+        }
+        let refused = serde_json::from_value::<Timeout>("2h".into()).unwrap_err();
+        let expected = "out of bounds; help: write a timeout from `1s` to `60s`";
+        assert_eq!(refused.to_string(), expected);
+        assert_eq!(Timeout::default().deadline(), Duration::from_secs(11));
     }
 }

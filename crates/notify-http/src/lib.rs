@@ -8,7 +8,6 @@ mod header;
 mod open;
 mod retry_after;
 mod status;
-mod timeout;
 
 pub use crate::address::{BaseUrl, SecretUrl, Wire, web_url};
 pub use crate::builder::HttpClientBuilder;
@@ -18,4 +17,4 @@ pub use crate::header::{Header, Method};
 pub use crate::open::OpenUrl;
 pub use crate::retry_after::retry_after;
 pub use crate::status::status_outcome;
-pub use crate::timeout::Timeout;
+pub use notify_core::time::Timeout;
