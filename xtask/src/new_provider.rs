@@ -2,7 +2,8 @@
 //!
 //! Beside the crate's folder two files of the facade change: its manifest, which gets a feature and
 //! an optional dependency, and its `lib.rs`, which gets the line that links the provider. With
-//! `--into FOLDER` the crate is a workspace of its own somewhere else, and nothing here changes.
+//! `--into FOLDER` the crate is a workspace of its own somewhere else, with the command `notify` that
+//! links it, and nothing here changes.
 
 use std::fs;
 use std::io::Write;
@@ -15,6 +16,9 @@ const MANIFEST: &str = include_str!("../new-provider/Cargo.toml.in");
 const README: &str = include_str!("../new-provider/README.md.in");
 const LIBRARY: &str = include_str!("../new-provider/lib.rs.in");
 const CONFORMANCE: &str = include_str!("../new-provider/conformance.rs.in");
+const WIRE: &str = include_str!("../new-provider/wire.rs.in");
+const COMMAND: &str = include_str!("../new-provider/notify/Cargo.toml.in");
+const MAIN: &str = include_str!("../new-provider/notify/main.rs.in");
 
 const FACADE: &str = "crates/workflow-notify/Cargo.toml";
 const LINKS: &str = "crates/workflow-notify/src/lib.rs";
@@ -77,10 +81,13 @@ fn outside(root: &Path, name: &str, folder: &str) -> Result<String, String> {
     // The versions that everything here is tested with.
     let (from, to) = (root.join("Cargo.lock"), folder.join("Cargo.lock"));
     fs::copy(from, to).map_err(|err| err.to_string())?;
-    let folder = folder.display();
+    let (folder, kind) = (folder.display(), name.kind);
     Ok(format!(
-        "{folder}: the provider, a workspace of its own\n\n\
-         cd {folder}\ncargo test"
+        "{folder}: the provider, a workspace of its own\n\
+         {folder}/notify: the command `notify` with it\n\n\
+         cd {folder}\n\
+         cargo test\n\
+         cargo run --package notify-with-{kind} -- check FLOW.yaml"
     ))
 }
 
@@ -104,38 +111,44 @@ fn write_crate(folder: &Path, name: &Name<'_>, home: &Home) -> Result<(), String
         }
         made => made.map_err(failed)?,
     }
-    let manifest = home.fill(MANIFEST);
-    let sources = ["src/lib.rs", "tests/conformance.rs"].map(|file| folder.join(file));
-    for (file, text) in [
-        (folder.join("Cargo.toml"), manifest.as_str()),
-        (folder.join("README.md"), README),
-        (sources[0].clone(), LIBRARY),
-        (sources[1].clone(), CONFORMANCE),
-    ] {
-        let parent = file.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(failed)?;
-        fs::write(&file, name.fill(text)).map_err(failed)?;
+    let mut files = vec![
+        ("Cargo.toml", MANIFEST),
+        ("README.md", README),
+        ("src/lib.rs", LIBRARY),
+        ("tests/conformance.rs", CONFORMANCE),
+        ("tests/wire.rs", WIRE),
+    ];
+    if let Home::Outside(_) = home {
+        files.extend([("notify/Cargo.toml", COMMAND), ("notify/src/main.rs", MAIN)]);
     }
     // The length of a name decides where lines break.
-    let format = Command::new("rustfmt")
-        .args(["--edition", "2024"])
-        .args(sources)
-        .status();
+    let mut format = Command::new("rustfmt");
+    format.args(["--edition", "2024"]);
+    for (file, text) in files {
+        let file = folder.join(file);
+        let parent = file.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(failed)?;
+        fs::write(&file, name.fill(&home.fill(text))).map_err(failed)?;
+        if file.extension().is_some_and(|ending| ending == "rs") {
+            format.arg(file);
+        }
+    }
+    let format = format.status();
     format.map_err(|err| format!("rustfmt: {err}")).map(drop)
 }
 
 impl Home {
-    /// Fills in what the crate inherits and where its dependencies are.
-    fn fill(&self, manifest: &str) -> String {
+    /// Fills in what a manifest inherits and where its dependencies are.
+    fn fill(&self, template: &str) -> String {
         let (inherited, tables) = match self {
             Self::Inside => (
                 "version.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
                  license.workspace = true\npublish.workspace = true",
-                "\n[lints]\nworkspace = true\n",
+                "[lints]\nworkspace = true",
             ),
             Self::Outside(_) => (
                 "version = \"0.1.0\"\nedition = \"2024\"\npublish = false",
-                "\n# A workspace of its own.\n[workspace]\n",
+                "# A workspace of its own.\n[workspace]\nmembers = [\"notify\"]",
             ),
         };
         let ours = ["notify-core", "notify-http"].map(|name| self.dependency(name, None));
@@ -146,14 +159,24 @@ impl Home {
         ];
         let others = others.map(|(name, version)| self.dependency(name, Some(version)));
         let dependencies = [&ours[..], &others[..]].concat().join("\n");
-        let filled = manifest
+        let for_tests = [
+            self.dependency("notify-testkit", None),
+            self.tokio().to_owned(),
+        ];
+        template
             .replace("@inherited@", inherited)
             .replace("@dependencies@", &dependencies)
-            .replace(
-                "@dev-dependencies@",
-                &self.dependency("notify-testkit", None),
-            );
-        format!("{filled}{tables}")
+            .replace("@dev-dependencies@", &for_tests.join("\n"))
+            .replace("@tables@", tables)
+            .replace("@command@", &self.dependency("notify-cli", None))
+    }
+
+    /// Writes the dependency on the runtime of tests.
+    const fn tokio(&self) -> &'static str {
+        match self {
+            Self::Inside => "tokio = { workspace = true, features = [\"macros\", \"rt\"] }",
+            Self::Outside(_) => "tokio = { version = \"1\", features = [\"macros\", \"rt\"] }",
+        }
     }
 
     /// Writes one dependency; those without a version are ours.
@@ -435,7 +458,7 @@ mod tests {
             .map(|(path, _)| path.strip_prefix(&there).unwrap())
             .collect();
         assert_eq!(changed, ["Cargo.lock", FACADE, LINKS].map(Path::new));
-        assert_eq!(files(&folder).len(), 4);
+        assert_eq!(files(&folder).len(), 5);
 
         // The manifests are sound and the lock file knows them.
         let metadata = MetadataCommand::new()
@@ -448,7 +471,7 @@ mod tests {
         let features = &of("workflow-notify").features;
         assert_eq!(features["matrix"], ["dep:notify-matrix"]);
         assert!(!features["default"].contains(&"matrix".to_owned()));
-        assert_eq!(of("notify-matrix").dependencies.len(), 6);
+        assert_eq!(of("notify-matrix").dependencies.len(), 7);
 
         let again = inside(&there, "matrix").unwrap_err();
         assert!(
@@ -467,9 +490,9 @@ mod tests {
     #[test]
     fn every_mark_of_the_templates_is_filled() {
         let name = Name { kind: "ms-teams" };
-        let manifest = Home::Inside.fill(MANIFEST);
-        for template in [&manifest, README, LIBRARY, CONFORMANCE] {
-            let filled = name.fill(template);
+        let home = Home::Outside(root());
+        for template in [MANIFEST, README, LIBRARY, CONFORMANCE, WIRE, COMMAND, MAIN] {
+            let filled = name.fill(&home.fill(template));
             let mark = filled.split('@').nth(1);
             assert_eq!(mark, None, "{filled}");
         }

@@ -65,11 +65,13 @@ impl Job {
             let far = Instant::now() + Duration::from_hours(24);
             // CANCEL-SAFE: `wait` and `next` lose nothing, the deadline is an instant.
             tokio::select! {
-                status = child.wait() => break status,
+                // Whoever was asked to end before the command did was stopped, however close it was.
+                biased;
                 signal = signals.next() => {
                     stopped.get_or_insert(signal);
                     target.pass_on(signal);
                 }
+                status = child.wait() => break status,
                 _ = timeout_at(deadline.unwrap_or(far), std::future::pending::<()>()) => {
                     if deadline.is_some() {
                         target.send(if timed_out { Signal::SIGKILL } else { Signal::SIGTERM });

@@ -142,6 +142,11 @@ pub(crate) fn parts_of_secrets<'a>(text: &'a str, place: &Range<usize>) -> Vec<&
     let secrets = secrets_in(near).filter(overlaps);
     let words = secrets.flat_map(|found| {
         let secret = near.get(found).unwrap_or_default();
+        // How an address begins is no secret, and rules about addresses say it.
+        let secret = ["https://", "http://"]
+            .iter()
+            .find_map(|scheme| secret.strip_prefix(scheme))
+            .unwrap_or(secret);
         secret.split(|letter: char| !letter.is_alphanumeric())
     });
     words.filter(|word| word.chars().count() >= 3).collect()
@@ -451,6 +456,12 @@ mod tests {
         assert_eq!(
             parts_of_secrets(text, &(text.len() - 4..text.len())),
             [""; 0]
+        );
+        let text = "url = \"http://push.lan/hunter2\"";
+        let parts = parts_of_secrets(text, &(6..text.len()));
+        assert_eq!(
+            without_quoted("`http` is for `localhost`, not for `push.lan`", &parts),
+            "`http` is for `localhost`, not for `…`"
         );
     }
 

@@ -13,10 +13,10 @@ use crate::text;
 
 /// Declares a validated text: one check, one canonical form, the same from Rust, files and the wire.
 macro_rules! validated_text {
-    ($(#[$doc:meta])* $name:ident, $pattern:expr, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $pattern:expr, $check:expr $(, $example:literal)?) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
-        #[schemars(extend("pattern" = $pattern))]
+        #[schemars(extend("pattern" = $pattern $(, "examples" = [$example])?))]
         pub struct $name(Cow<'static, str>);
 
         impl $name {
@@ -128,8 +128,9 @@ validated_text! {
     /// A recipient of a kind that has no form of its own for them: see
     /// [`provider_fn`](crate::provider_fn).
     ///
-    /// Up to 255 characters, no control or invisible characters, no space at the ends.
-    FreeName, pattern::plain_name(), |text| plain_name("a recipient", text)
+    /// Up to 255 characters, no control or invisible characters, no space at the ends. It can be the
+    /// key of a table in an account's section: `BTreeMap<FreeName, SecretRef>`.
+    FreeName, pattern::plain_name(), |text| plain_name("a recipient", text), "night shift"
 }
 
 /// Checks a name that people choose freely.

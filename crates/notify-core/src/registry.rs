@@ -118,6 +118,12 @@ impl ProviderDescriptor {
         }
     }
 
+    /// Tells whether the program makes it, as with [`provider_fn`](crate::provider_fn), and puts it
+    /// into its registry by itself.
+    pub fn is_of_program(&self) -> bool {
+        matches!(self.load_account, LoadAccount::Shared(_))
+    }
+
     /// Loads and validates the section of one account.
     ///
     /// # Errors
@@ -234,10 +240,25 @@ pub enum RegistryError {
         #[source]
         why: Malformed,
     },
+    /// A provider names an option like a key that every notification has under its kind.
+    #[error(
+        "the crate `{crate_name}` has an option `{key}` of `{kind}`: `{key}` is every notification's"
+    )]
+    TakenOption {
+        /// The kind.
+        kind: &'static str,
+        /// The crate.
+        crate_name: &'static str,
+        /// The key.
+        key: &'static str,
+    },
 }
 
 /// Keys of a notification that are no kind.
 pub(crate) const RESERVED: [&str; 4] = ["phases", "when", "if_unknown", "on"];
+
+/// Keys under every kind that are no option.
+pub(crate) const COMMON: [&str; 3] = ["to", "account", "template"];
 
 /// The kinds whose specs are in this crate and the crates that deliver them; the cargo feature of the
 /// facade and of the program that adds one is named like the kind.
@@ -261,7 +282,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When there is none, or when two deliver one kind.
+    /// When there is none, when two deliver one kind, or when a kind or an option has a name that is
+    /// taken.
     pub fn discover() -> Result<Self, RegistryError> {
         Self::of(
             inventory::iter::<Registration>
@@ -274,7 +296,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When there is none, or when two deliver one kind.
+    /// When there is none, when two deliver one kind, or when a kind or an option has a name that is
+    /// taken.
     pub fn of(
         descriptors: impl IntoIterator<Item = ProviderDescriptor>,
     ) -> Result<Self, RegistryError> {
@@ -295,6 +318,16 @@ impl Registry {
                 crate_name,
                 why,
             })?;
+            let options = descriptor.schema_of_options();
+            let options = options.get("properties");
+            let is_option = |key: &&str| options.is_some_and(|options| options.get(*key).is_some());
+            if let Some(key) = COMMON.into_iter().find(is_option) {
+                return Err(RegistryError::TakenOption {
+                    kind,
+                    crate_name,
+                    key,
+                });
+            }
             let earlier: Option<ProviderDescriptor> = by_kind.insert(kind, descriptor);
             if let Some(earlier) = earlier {
                 return Err(RegistryError::Duplicate {
@@ -314,7 +347,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When another delivers its kind, or when the kind cannot have that name.
+    /// When another delivers its kind, or when the kind or an option cannot have that name.
     pub fn with(self, descriptor: ProviderDescriptor) -> Result<Self, RegistryError> {
         Self::of(self.iter().cloned().chain([descriptor]))
     }

@@ -10,7 +10,7 @@ use crate::name::{AccountName, Kind, WorkflowName};
 use crate::notification::{IfUnknown, Notification, Options, Recipient};
 use crate::phase::{PhaseError, Phases, TerminalPhase};
 use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
-use crate::registry::{ProviderDescriptor, RESERVED, Registry};
+use crate::registry::{COMMON, ProviderDescriptor, RESERVED, Registry};
 use crate::workflow::Workflow;
 
 /// The key by which a file names its own schema, for editors.
@@ -359,7 +359,7 @@ fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> (Option<Body>, P
     let rest = Value::Object(rest);
     let options = (descriptor.load_options)(&rest).map_err(|found| {
         let found = load::complete(found, &rest, || descriptor.schema_of_options());
-        also_known(found, &["to", "account", "template"])
+        also_known(found, &COMMON)
     });
     let options = problems.absorb(&root, options);
     // Without options of its own it can be checked all the same.

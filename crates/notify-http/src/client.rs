@@ -188,7 +188,8 @@ impl<'a> Post<'a> {
         self.hide(token)
     }
 
-    /// Masks a secret that the body holds, should the answer repeat it.
+    /// Masks a secret that the body holds, should the answer repeat it; those of
+    /// [`Post::bearer`], of [`Header::secret`] and of a [`SecretUrl`] need no such word.
     #[must_use]
     pub fn hide(mut self, secret: &'a SecretString) -> Self {
         self.secrets.push(secret.expose_secret());
@@ -212,14 +213,27 @@ impl<'a> Post<'a> {
     }
 
     fn mask(&self, text: &str) -> String {
-        // The longest first, so that no part of a longer one is left.
         let mut secrets = self.secrets.clone();
+        secrets.extend(self.secret_headers());
+        // The longest first, so that no part of a longer one is left.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets
             .into_iter()
             .filter(|secret| !secret.is_empty())
             .fold(text.to_owned(), |text, secret| {
                 text.replace(secret, "[secret]")
+            })
+    }
+
+    /// Lists what of the headers must not be repeated: each value that is a secret, and what follows
+    /// a scheme in it.
+    fn secret_headers(&self) -> impl Iterator<Item = &str> {
+        let secret = self.headers.values().filter(|value| value.is_sensitive());
+        secret
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| {
+                let rest = value.split_once(' ').map(|(_, rest)| rest);
+                [Some(value), rest].into_iter().flatten()
             })
     }
 
@@ -265,9 +279,10 @@ impl Response {
         }
     }
 
-    /// Returns what of the body is worth keeping: one bounded line.
+    /// Returns what of the body is worth keeping: one bounded line; of a page for people its title
+    /// or its heading, or nothing.
     pub fn excerpt(&self) -> String {
-        let text = clean(&self.body);
+        let text = clean(page_words(&self.body).unwrap_or(&self.body));
         match text.char_indices().nth(MAX_EXCERPT) {
             Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
             None => text,
@@ -278,6 +293,38 @@ impl Response {
     pub fn outcome(&self) -> Outcome {
         status_outcome(self.status, self.retry_after, &self.excerpt())
     }
+}
+
+/// Finds the title of a page for people, or else its first heading; `None` where it is no page.
+///
+/// A proxy or a login page answers so, and what of its markup is quoted tells nobody anything.
+fn page_words(body: &str) -> Option<&str> {
+    let begin =
+        body.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+    // Names of elements are ASCII, so that places in the one are places in the other.
+    let lower = begin.to_ascii_lowercase();
+    let is_page = [
+        "<!doctype html",
+        "<html",
+        "<head",
+        "<body",
+        "<title",
+        "<h1",
+        "<!--",
+    ]
+    .iter()
+    .any(|first| lower.starts_with(first));
+    if !is_page {
+        return None;
+    }
+    let words = ["title", "h1"].iter().find_map(|name| {
+        let open = lower.find(&format!("<{name}"))?;
+        let from = open + lower.get(open..)?.find('>')? + 1;
+        let length = lower.get(from..)?.find('<')?;
+        let words = begin.get(from..from + length)?.trim();
+        (!words.is_empty()).then_some(words)
+    });
+    Some(words.unwrap_or_default())
 }
 
 /// Says that the address is no recipient, now or later.
@@ -333,9 +380,54 @@ mod tests {
 
     #[test]
     fn an_excerpt_is_one_short_line() {
-        let page = Response::new(502, None, format!("<html>\n{}", "é\r\n".repeat(5_000)));
-        let excerpt = page.excerpt();
-        assert!(excerpt.starts_with("<html> é é") && excerpt.ends_with('…'));
+        let long = Response::new(502, None, format!("busy\n{}", "é\r\n".repeat(5_000)));
+        let excerpt = long.excerpt();
+        assert!(excerpt.starts_with("busy é é") && excerpt.ends_with('…'));
         assert_eq!(excerpt.chars().count(), MAX_EXCERPT + 1);
+    }
+
+    #[test]
+    fn a_page_for_people_is_quoted_by_its_title_or_its_heading() {
+        let table = [
+            (
+                "<html><body><h1>503 from nginx</h1><p>x</p>",
+                "503 from nginx",
+            ),
+            (
+                "\u{feff}\r\n<!DOCTYPE html><HTML lang=en><Title>Log\nin</Title><h1>Oh no</h1>",
+                "Log in",
+            ),
+            (
+                "<html><title> </title><h1 class=\"é\">Bad <b>Gateway</b></h1>",
+                "Bad",
+            ),
+            ("<html><head><script>alert(1)</script></html>", ""),
+            ("<html><title>", ""),
+            ("<html><title", ""),
+            ("no <title>page</title>", "no <title>page</title>"),
+            ("{\"error\": \"<html>\"}", "{\"error\": \"<html>\"}"),
+            ("", ""),
+        ];
+        for (body, expected) in table {
+            assert_eq!(Response::new(502, None, body).excerpt(), expected, "{body}");
+        }
+        let outcome = Response::new(503, None, "<html><p>busy</p></html>").outcome();
+        assert_eq!(
+            outcome,
+            Outcome::not_delivered(Cause::Unavailable, "HTTP 503")
+        );
+    }
+
+    #[test]
+    fn a_secret_of_a_header_is_masked_and_any_other_header_is_not() {
+        let url: Url = "https://push.example.com/".parse().unwrap();
+        let post = Post::json(url, "{}")
+            .header(&Header::secret("x-key", &"hunter2".into()).unwrap())
+            .header(&Header::secret("authorization", &"Key correct horse".into()).unwrap())
+            .header(&Header::new("x-team", "data").unwrap());
+        assert_eq!(
+            post.mask("x-key: hunter2; Key correct horse; `correct horse` of data"),
+            "x-key: [secret]; [secret]; `[secret]` of data"
+        );
     }
 }

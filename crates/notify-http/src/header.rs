@@ -54,7 +54,10 @@ impl Header {
         })
     }
 
-    /// Checks and takes a header whose value is a secret; no refusal repeats any part of it.
+    /// Checks and takes a header whose value is a secret: `Header::secret("x-api-key", token)`.
+    ///
+    /// No refusal repeats any part of it, and an answer that does has it masked: the value, and what
+    /// follows a scheme, as in `Key TOKEN`.
     ///
     /// # Errors
     ///

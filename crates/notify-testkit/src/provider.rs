@@ -134,6 +134,7 @@ macro_rules! conformance {
     ($fixture:expr $(,)?) => {
         $crate::conformance! { @cases $fixture;
             kind_is_a_name_that_files_hold
+            kind_is_discovered
             summary_is_one_line
             example_of_a_recipient_loads
             notification_loads
@@ -141,6 +142,7 @@ macro_rules! conformance {
             empty_recipient_is_refused
             options_read_back
             options_are_written_back
+            option_keys_are_free
             unknown_option_is_refused
             options_schema_takes_the_notification
             older_options_load
@@ -173,6 +175,7 @@ macro_rules! conformance {
             debug_shows_no_secret
             success_is_delivered
             receipt_can_be_stored
+            delivery_goes_to_its_recipient
             batch_has_an_outcome_for_each
             outcomes_match_their_deliveries
             empty_batch_sends_nothing

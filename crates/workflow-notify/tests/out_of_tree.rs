@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 
+use notify_testkit::provider::Expected;
+
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.canonicalize().unwrap()
@@ -115,6 +117,8 @@ fn the_guide_shows_what_the_examples_do() {
     let sources = [
         example("src/lib.rs"),
         example("tests/conformance.rs"),
+        example("tests/gotify.rs"),
+        example("tests/wire.rs"),
         example("notify/src/main.rs"),
         example("embedder/src/main.rs"),
         here.join("tests/provider_fn.rs"),
@@ -141,6 +145,26 @@ fn the_guide_shows_what_the_examples_do() {
             }
         }
     }
+}
+
+#[test]
+fn the_words_of_outcomes_in_the_guide_are_words_of_the_suite() {
+    let guide = root().join("docs/guides/write-a-provider.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let head = "| word | stands for |\n|---|---|\n";
+    let (_, table) = guide.split_once(head).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let mut words = Vec::new();
+    for row in table.lines() {
+        let first = row.split('|').nth(1).unwrap();
+        words.extend(first.split('`').skip(1).step_by(2));
+    }
+    // A word that means nothing panics.
+    for (index, word) in words.iter().enumerate() {
+        let of_outcome = if index < 4 { "" } else { "rejected " };
+        drop(Expected::new(&format!("{of_outcome}{word}")));
+    }
+    assert_eq!(words.len(), 19, "{words:?}");
 }
 
 /// Takes one request and gives this answer; gives the request.
@@ -252,9 +276,31 @@ fn the_generator_writes_a_crate_that_compiles_and_passes_the_suite() {
     update.args(["update", "--quiet", "--offline", "--workspace"]);
     succeeds(update.arg("--manifest-path").arg(&manifest));
     let mut test = cargo("test", &manifest);
-    // As in the workspace, so that what is built is shared.
-    test.args(["--config", "profile.dev.debug=\"line-tables-only\""]);
-    test.args(["--config", "profile.dev.package.\"*\".debug=false"]);
-    let ran = succeeds(&mut test);
+    let ran = succeeds(as_in_the_workspace(&mut test));
     assert!(ran.contains("test result: ok. "), "{ran}");
+
+    // The command is there at once, for the account and the notification of the README.
+    let written = fs::read_to_string(&manifest).unwrap();
+    assert!(written.ends_with(&block("toml", "members = ")), "{written}");
+    let readme = fs::read_to_string(manifest.with_file_name("README.md")).unwrap();
+    let shown = |language: &str| {
+        let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
+        rest.split("```").next().unwrap()
+    };
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("notify.toml", shown("toml"));
+    write(
+        "etl.yaml",
+        &format!("workflow: nightly-etl\n{}", shown("yaml")),
+    );
+    let mut check = cargo("run", &manifest);
+    check.current_dir(folder.path());
+    as_in_the_workspace(&mut check).args(["--package", "notify-with-ms-teams"]);
+    succeeds(check.args(["--", "check", "etl.yaml"]));
+}
+
+/// Builds with the workspace's profile, so that what is built is shared.
+fn as_in_the_workspace(command: &mut Command) -> &mut Command {
+    command.args(["--config", "profile.dev.debug=\"line-tables-only\""]);
+    command.args(["--config", "profile.dev.package.\"*\".debug=false"])
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use notify_core::content::Severity;
 use notify_core::fit::{fit, shorten};
-use notify_core::schemars::{self, JsonSchema};
+use notify_core::schemars::JsonSchema;
 use notify_core::secret::SecretString;
 use notify_core::*;
 use notify_http::{BaseUrl, HttpClient, Post, Response, Timeout, web_url};

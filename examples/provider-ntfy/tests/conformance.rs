@@ -46,6 +46,7 @@ fn fixture() -> Fixture {
                 .answer(refusal(500, 50_001), "not_delivered unavailable")
                 .answer(refusal(507, 50_701), "not_delivered unavailable"),
         )
+        .recipient(|request| request.json_text("/topic"))
         .idempotency_aid(|request| request.json_text("/sequence_id"))
         .limit("bytes of `title`", 250, |payload| bytes(payload, "title"))
         .limit("bytes of `message`", 4_095, |payload| {

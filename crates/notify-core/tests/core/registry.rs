@@ -56,6 +56,26 @@ fn a_kind_whose_name_is_a_key_of_every_notification_is_refused() {
 }
 
 #[test]
+fn an_option_whose_name_is_a_key_of_every_notification_is_refused() {
+    struct Push;
+    impl NotificationKind for Push {
+        const KIND: &'static str = "push";
+        type Options = Taken;
+        type Recipient = SlackRecipient;
+    }
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Taken {
+        account: Option<u8>,
+    }
+    impl NotificationOptions for Taken {}
+
+    let refused = Registry::of([of::<Push>("odd")]).unwrap_err();
+    let expected =
+        "the crate `odd` has an option `account` of `push`: `account` is every notification's";
+    assert_eq!(refused.to_string(), expected);
+}
+
+#[test]
 fn an_unknown_kind_gets_the_nearest_spelling_and_the_feature_that_would_add_it() {
     let only_email = Registry::of([of::<Email>("notify-email")]).unwrap();
     let table = [

@@ -57,8 +57,12 @@ fn fixture() -> Fixture {
             &["timeout", "username"],
         )
         .secret("SMTP_PASSWORD", "hunter2-and-more")
-        .notification(json!(["jane@example.org"]))
+        .notification(json!(["jane@example.org", "night-shift@example.org"]))
         .wire(wire)
+        .recipient(|mail| {
+            let (_, command) = mail.line().split_once("RCPT TO:<")?;
+            command.split_once('>').map(|(to, _)| to.to_owned())
+        })
         .idempotency_aid(|mail| mail.header("Message-ID").map(str::to_owned))
         .limit("bytes of a line", 998, |payload| {
             let lines = payload.body.split(|byte| *byte == b'\n');

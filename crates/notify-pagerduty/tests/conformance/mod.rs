@@ -21,28 +21,36 @@ fn fixture() -> Fixture {
         .answer(Reply::new(500), "not_delivered unavailable")
         .answer(Reply::new(503), "not_delivered unavailable");
     Fixture::new(DESCRIPTOR)
-        .account(
-            |at| json!({"services": {"data-platform": {"env": "PD_KEY"}}, "base_url": at.url("/")}),
-        )
+        .account(|at| {
+            let services =
+                json!({"data-platform": {"env": "PD_KEY"}, "billing": {"env": "PD_BILLING"}});
+            json!({"services": services, "base_url": at.url("/")})
+        })
         .wrong_account(
             json!({"services": {"a@b.c": {"env": "A"}}, "timeout": "2m"}),
             &["services.a@b.c", "timeout"],
         )
         .secret("PD_KEY", "hunter2hunter2hunter2hunter2hunt")
-        .notification(json!(["data-platform"]))
+        .secret("PD_BILLING", "3hunter3hunter3hunter3hunter3hun")
+        .notification(json!(["data-platform", "billing"]))
         .wire(wire)
+        // Each service has a key of its own.
+        .recipient(|request| request.json_text("/routing_key"))
         // Alerts with one key are one alert: the same for all ends of a workflow, so it is no aid
         // that tells deliveries apart, and the samples are of two conversations.
         .idempotency_aid(|request| request.json_text("/dedup_key"))
-        .limit("characters of the summary", 1_024, |payload| {
-            let body = body(payload);
-            let summary = body.pointer("/payload/summary").and_then(Value::as_str);
-            summary.unwrap_or_default().chars().count()
-        })
+        .accepts("an event with a summary", |payload| summary(payload) > 0)
+        .limit("characters of the summary", 1_024, summary)
         .limit("bytes of an event", 512_000, |payload| payload.body.len())
 }
 
 notify_testkit::conformance!(fixture());
+
+fn summary(payload: &Payload) -> usize {
+    let body = body(payload);
+    let summary = body.pointer("/payload/summary").and_then(Value::as_str);
+    summary.unwrap_or_default().chars().count()
+}
 
 fn body(payload: &Payload) -> Value {
     serde_json::from_slice(&payload.body).unwrap_or_default()

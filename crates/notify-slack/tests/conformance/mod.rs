@@ -10,6 +10,9 @@ fn common() -> Fixture {
     Fixture::new(DESCRIPTOR)
         .notification(json!(["#data-alerts"]))
         .wrong_account(json!({"timeout": "61s"}), &["", "timeout"])
+        .accepts("a text or a block", |payload| {
+            characters(&body(payload)["text"]) > 0 || !list(&body(payload)["blocks"]).is_empty()
+        })
         .limit("blocks", 50, |payload| list(&body(payload)["blocks"]).len())
         .limit("characters of a header", 150, |payload| {
             longest(payload, "header", "/text/text")
@@ -50,7 +53,9 @@ fn by_token() -> Fixture {
     common()
         .account(|at| json!({"token": {"env": "SLACK_TOKEN"}, "base_url": at.url("/api/")}))
         .secret("SLACK_TOKEN", "xoxb-hunter2-hunter2")
+        .notification(json!(["#data-alerts", "#data-oncall"]))
         .wire(wire)
+        .recipient(|request| request.json_text("/channel"))
         .idempotency_aid(|request| request.json_text("/client_msg_id"))
 }
 

@@ -71,7 +71,8 @@ impl Bench {
 
     /// What every other case builds on is missed by its own case alone.
     pub(crate) fn registry(&self) -> Held<&Registry> {
-        let why = "no registry takes the descriptor: see `kind_is_a_name_that_files_hold`";
+        let why = "no registry takes the descriptor: see `kind_is_a_name_that_files_hold` and \
+                   `option_keys_are_free`";
         self.fixture.registry.as_ref().map_err(|_| skip(why))
     }
 
@@ -119,9 +120,13 @@ impl Bench {
     }
 
     pub(crate) fn target(&self, account: &dyn Account) -> Held<Target> {
-        let (notification, to) = (self.notification()?, self.recipient()?);
+        self.target_of(&self.recipient()?, account)
+    }
+
+    fn target_of(&self, to: &Recipient, account: &dyn Account) -> Held<Target> {
+        let notification = self.notification()?;
         let why = "the account does not reach the recipient: see `recipient_is_reached`";
-        account.target(&notification, &to).map_err(|_| skip(why))
+        account.target(&notification, to).map_err(|_| skip(why))
     }
 
     pub(crate) fn payload(
@@ -130,9 +135,19 @@ impl Bench {
         sample: &Sample,
         message: &Message,
     ) -> Held<Payload> {
-        let (notification, to) = (self.notification()?, self.recipient()?);
-        let target = self.target(account)?;
-        let delivery = Delivery::new(sample.id, &sample.event, &notification, &to, sample.at);
+        self.payload_to(&self.recipient()?, account, sample, message)
+    }
+
+    pub(crate) fn payload_to(
+        &self,
+        to: &Recipient,
+        account: &dyn Account,
+        sample: &Sample,
+        message: &Message,
+    ) -> Held<Payload> {
+        let notification = self.notification()?;
+        let target = self.target_of(to, account)?;
+        let delivery = Delivery::new(sample.id, &sample.event, &notification, to, sample.at);
         let delivery = match &target.conversation {
             Some(_) => delivery.in_conversation(&sample.conversation, sample.action),
             None => delivery,
@@ -287,11 +302,22 @@ impl Stage<'_> {
 
     /// Prepares a delivery of the sample of this number.
     pub(crate) fn prepared(&self, number: u128, message: &Message) -> Held<Prepared> {
+        self.prepared_to(&self.bench.recipient()?, number, message)
+    }
+
+    /// Prepares a delivery of the sample of this number to one of the recipients.
+    pub(crate) fn prepared_to(
+        &self,
+        to: &Recipient,
+        number: u128,
+        message: &Message,
+    ) -> Held<Prepared> {
         let sample = Sample::numbered(number);
+        let account = &*self.account;
         Ok(Prepared {
             id: sample.id,
-            recipient: self.bench.recipient()?,
-            payload: self.bench.payload(&*self.account, &sample, message)?,
+            recipient: to.clone(),
+            payload: self.bench.payload_to(to, account, &sample, message)?,
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a provider declares: its kind, its recipients, its options.
 
 use notify_core::registry::RegistryError;
-use notify_core::schema;
+use notify_core::{Registry, schema};
 use serde_json::{Value, json};
 
 use crate::provider::case::{Held, cases, ensure, miss, skip};
@@ -10,6 +10,7 @@ cases! {
     /// The kind MUST be a name that files can hold: small letters, digits and `_` or `-`, and no key that every notification has.
     async fn kind_is_a_name_that_files_hold(bench) {
         match &bench.fixture().registry {
+            Ok(_) | Err(RegistryError::TakenOption { .. }) => Ok(()),
             Err(err @ RegistryError::BadKind { .. }) => Err(miss(
                 "put the descriptor into a registry",
                 "a kind such as `slack` or `my-hook`",
@@ -20,8 +21,24 @@ cases! {
                 "a registry",
                 err.to_string(),
             )),
-            Ok(_) => Ok(()),
         }
+    }
+
+    /// The kind MUST be found by every program that links the crate: `register_provider!` sees to it.
+    async fn kind_is_discovered(bench) {
+        let own = bench.descriptor()?;
+        if !bench.fixture().linked {
+            return Err(skip("the program puts this kind into its registry by itself"));
+        }
+        let did = "discovered the kinds that this program links";
+        let expected = format!("`{}` of `{}`, by `register_provider!`", own.kind, own.crate_name);
+        let discovered = Registry::discover();
+        let discovered = discovered.map_err(|err| miss(did, &expected, err.to_string()))?;
+        let found = discovered.get(own.kind).map(|found| found.crate_name);
+        ensure(found == Some(own.crate_name), did, &expected, || {
+            let kinds: Vec<_> = discovered.iter().collect();
+            format!("{kinds:?}")
+        })
     }
 
     /// The summary MUST be one line without a full stop that goes on from the kind's name: “a message to a Slack channel or person”.
@@ -114,6 +131,18 @@ cases! {
             )?;
         }
         Ok(())
+    }
+
+    /// An option MUST NOT be named like a key of every notification: `to`, `account` or `template`.
+    async fn option_keys_are_free(bench) {
+        match &bench.fixture().registry {
+            Err(err @ RegistryError::TakenOption { .. }) => Err(miss(
+                "put the descriptor into a registry",
+                "options with names of their own",
+                err.to_string(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// An option that nobody reads MUST be refused, at its key.

@@ -37,6 +37,56 @@ cases! {
         )
     }
 
+    /// A delivery MUST go to its own recipient, alone and in a batch.
+    async fn delivery_goes_to_its_recipient(bench) {
+        let Some(named) = &bench.fixture().recipient else {
+            return Err(skip("the fixture does not say how a request tells whom it is for"));
+        };
+        let notification = bench.notification()?;
+        let [first, second, ..] = notification.recipients() else {
+            let did = "looked for two recipients in the fixture's notification";
+            return Err(miss(did, "two, as there is a `.recipient(…)`", "one"));
+        };
+        let deliveries = [(first, "alpha"), (second, "bravo")];
+        let mut told = Vec::new();
+        for (to, mark) in deliveries {
+            let stage = bench.stage(&Scene::Takes)?;
+            stage.attempt(&[stage.prepared_to(to, 1, &message(mark))?]).await?;
+            let requests = stage.vendor()?.requests();
+            let did = format!("delivered to {to:?}, and looked in the request whom it is for");
+            let name = requests.last().and_then(named);
+            told.push(name.ok_or_else(|| miss(did, "a recipient", format!("none in {requests:?}")))?);
+        }
+        ensure(
+            told[0] != told[1] && told[0] != second.as_str() && told[1] != first.as_str(),
+            format!("delivered to {first:?}, and to {second:?}"),
+            "a request for each of them",
+            || format!("requests for {told:?}"),
+        )?;
+        let stage = bench.stage(&Scene::Takes)?;
+        let mut batch = Vec::new();
+        for (number, (to, mark)) in deliveries.into_iter().enumerate() {
+            batch.push(stage.prepared_to(to, number as u128, &message(mark))?);
+        }
+        stage.attempt(&batch).await?;
+        for request in stage.vendor()?.requests() {
+            // A look-up has neither headline, and a request for many has both.
+            let is_of = deliveries.map(|(_, mark)| request.text().contains(mark));
+            let own = match is_of {
+                [true, false] => &told[0],
+                [false, true] => &told[1],
+                _ => continue,
+            };
+            ensure(
+                named(&request).as_ref() == Some(own),
+                format!("delivered to {first:?} and {second:?} in one batch"),
+                format!("the request for `{own}` with the headline of its own delivery"),
+                || format!("{request:?}"),
+            )?;
+        }
+        Ok(())
+    }
+
     /// A batch MUST have one outcome for each delivery.
     async fn batch_has_an_outcome_for_each(bench) {
         let stage = match bench.wire() {

@@ -37,8 +37,9 @@ impl fmt::Display for At {
 
 type Section = Box<dyn Fn(&At) -> Value + Send + Sync>;
 type SecretAt = Box<dyn Fn(&At) -> String + Send + Sync>;
-type Aid = Box<dyn Fn(&Request) -> Option<String> + Send + Sync>;
+type InRequest = Box<dyn Fn(&Request) -> Option<String> + Send + Sync>;
 type Measure = Box<dyn Fn(&Payload) -> usize + Send + Sync>;
+type Accepts = Box<dyn Fn(&Payload) -> bool + Send + Sync>;
 type Alive = Box<dyn Fn(&Payload) -> bool + Send + Sync>;
 
 /// One provider and all that the suite has to know of it.
@@ -68,11 +69,13 @@ type Alive = Box<dyn Fn(&Payload) -> bool + Send + Sync>;
 ///         .secret("TOKEN", "tk-hunter2-hunter2")
 ///         .wrong_account(json!({"server": 7, "colour": "red"}), &["server", "colour"])
 ///         // What stands under the kind, with every option.
-///         .notification(json!({"to": ["alerts"], "priority": 4}))
+///         .notification(json!({"to": ["alerts", "night-shift"], "priority": 4}))
 ///         .wire(vendor)
-///         // Where the vendor recognizes a repeat.
+///         // Whom a request is for, and where the vendor recognizes a repeat.
+///         .recipient(|request| request.json_text("/topic"))
 ///         .idempotency_aid(|request| request.json_text("/sequence_id"))
-///         // What the vendor bounds, and what it acts on.
+///         // What the vendor wants, what it bounds, and what it acts on.
+///         .accepts("a message that is not empty", |payload| !text(payload).is_empty())
 ///         .limit("bytes of `message`", 4_096, |payload| text(payload).len())
 ///         .live("@everyone", |payload| text(payload).contains("@everyone"))
 /// }
@@ -86,13 +89,17 @@ type Alive = Box<dyn Fn(&Payload) -> bool + Send + Sync>;
 pub struct Fixture {
     pub(crate) registry: Result<Registry, RegistryError>,
     pub(crate) kind: String,
+    /// Whether a program that links the crate must find the kind by itself.
+    pub(crate) linked: bool,
     section: Section,
     pub(crate) wrong: Option<(Value, Vec<String>)>,
     secrets: Vec<(String, SecretAt)>,
     notification: Value,
     pub(crate) older: Vec<Value>,
     pub(crate) wire: Option<Arc<dyn Wire>>,
-    pub(crate) aid: Option<Aid>,
+    pub(crate) aid: Option<InRequest>,
+    pub(crate) recipient: Option<InRequest>,
+    pub(crate) accepted: Vec<Accepted>,
     pub(crate) limits: Vec<Limit>,
     pub(crate) live: Vec<Live>,
 }
@@ -102,6 +109,12 @@ pub(crate) struct Limit {
     pub(crate) what: String,
     pub(crate) most: usize,
     pub(crate) measure: Measure,
+}
+
+/// Something that the vendor wants of every payload.
+pub(crate) struct Accepted {
+    pub(crate) what: String,
+    pub(crate) accepts: Accepts,
 }
 
 /// A text that would do something at the vendor if it got there as it is.
@@ -114,7 +127,11 @@ impl Fixture {
     /// Begins with what the crate registers.
     pub fn new(descriptor: ProviderDescriptor) -> Self {
         let kind = descriptor.kind;
-        Self::with(Registry::of([descriptor]), kind)
+        let linked = !descriptor.is_of_program();
+        Self {
+            linked,
+            ..Self::with(Registry::of([descriptor]), kind)
+        }
     }
 
     /// Begins with a kind of a registry that was put together by hand.
@@ -126,6 +143,7 @@ impl Fixture {
         Self {
             registry,
             kind: kind.to_owned(),
+            linked: false,
             section: Box::new(|_| json!({})),
             wrong: None,
             secrets: Vec::new(),
@@ -133,6 +151,8 @@ impl Fixture {
             older: Vec::new(),
             wire: None,
             aid: None,
+            recipient: None,
+            accepted: Vec::new(),
             limits: Vec::new(),
             live: Vec::new(),
         }
@@ -169,7 +189,7 @@ impl Fixture {
     }
 
     /// Gives what stands under the kind in a notification, in any of its forms:
-    /// `json!(["#alerts"])`, `json!({"to": ["#alerts"], "priority": 5})`.
+    /// `json!(["#alerts"])`, `json!({"to": ["#alerts", "#ops"], "priority": 5})`.
     pub fn notification(mut self, body: Value) -> Self {
         self.notification = body;
         self
@@ -188,12 +208,34 @@ impl Fixture {
         self
     }
 
+    /// Says what in a request tells whom it is for: the recipient, or what the account has for it,
+    /// such as a token of its own. The notification names two recipients then.
+    pub fn recipient(
+        mut self,
+        recipient: impl Fn(&Request) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.recipient = Some(Box::new(recipient));
+        self
+    }
+
     /// Says where a request carries the vendor's idempotency aid.
     pub fn idempotency_aid(
         mut self,
         aid: impl Fn(&Request) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.aid = Some(Box::new(aid));
+        self
+    }
+
+    /// States what the vendor wants of every payload, whatever the message: `.accepts("a message that
+    /// is not empty", |payload| …)`.
+    pub fn accepts(
+        mut self,
+        what: &str,
+        accepts: impl Fn(&Payload) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let (what, accepts) = (what.to_owned(), Box::new(accepts));
+        self.accepted.push(Accepted { what, accepts });
         self
     }
 

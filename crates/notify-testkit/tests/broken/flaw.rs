@@ -20,6 +20,8 @@ macro_rules! flaws {
 flaws! {
     /// Calls its kind like a key of every notification.
     Kind => kind_is_a_name_that_files_hold,
+    /// Is never registered.
+    Unregistered => kind_is_discovered,
     /// Ends its summary like a sentence.
     Summary => summary_is_one_line,
     /// Shows an example of a recipient that it does not take.
@@ -34,6 +36,8 @@ flaws! {
     Options => options_read_back,
     /// Forgets the priority when it writes options.
     ForgetsOption => options_are_written_back,
+    /// Has an option that is named like a key of every notification.
+    TakenOption => option_keys_are_free,
     /// Overlooks options that it does not know.
     LaxOptions => unknown_option_is_refused,
     /// Describes a priority that is lower than what it takes.
@@ -74,6 +78,10 @@ flaws! {
     Headline => payload_holds_the_headline,
     /// Sends nothing where nothing is said.
     EmptyMessage => empty_message_is_lowered,
+    /// Sends a title without a letter where there is no headline.
+    NoFallback => empty_message_is_lowered,
+    /// Sends the headline and nothing else.
+    DropsText => text_below_the_limits_is_whole,
     /// Cuts after forty letters.
     CutsTooMuch => text_below_the_limits_is_whole,
     /// Appends a mark where nothing was cut.
@@ -98,6 +106,10 @@ flaws! {
     Success => success_is_delivered,
     /// Names nothing in its receipt.
     Receipt => receipt_can_be_stored,
+    /// Sends everything to one topic.
+    OneTopic => delivery_goes_to_its_recipient,
+    /// Sends a batch to the topic of its first delivery.
+    TopicOfFirst => delivery_goes_to_its_recipient,
     /// Sends the first of a batch and forgets the others.
     FirstOfBatch => batch_has_an_outcome_for_each,
     /// Gives the outcomes of a batch from the last to the first.

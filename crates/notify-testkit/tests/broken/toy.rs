@@ -15,6 +15,7 @@ use notify_core::{
     Account, AccountId, Action, Capabilities, Code, Continuity, Delivery, Limits, Malformed,
     Message, Notification, NotificationKind, NotificationOptions, Path, Payload, Problem, Problems,
     Provider, ProviderDescriptor, Rate, Recipient, SecretRef, Secrets, Target, Transport,
+    register_provider,
 };
 use notify_testkit::fake::Reply;
 use notify_testkit::provider::{Fixture, Http};
@@ -29,12 +30,16 @@ use crate::wire::{ToyTransport, checked_token};
 /// The most characters of title and text.
 const MOST: usize = 300;
 
+const DESCRIPTOR: ProviderDescriptor = ProviderDescriptor::of::<ToyOf<GoodKind>>("notify-toy");
+register_provider!(DESCRIPTOR);
+
 /// What the suite is told about the toy.
 pub(crate) fn fixture() -> Fixture {
     let descriptor = match () {
         () if has(Flaw::Kind) => ProviderDescriptor::of::<ToyOf<BadKind>>("notify-toy"),
+        () if has(Flaw::Unregistered) => ProviderDescriptor::of::<ToyOf<LonelyKind>>("notify-toy"),
         () if has(Flaw::Summary) => ProviderDescriptor::of::<BadSummary>("notify-toy"),
-        () => ProviderDescriptor::of::<ToyOf<GoodKind>>("notify-toy"),
+        () => DESCRIPTOR,
     };
     let wire = Http::delivered(Reply::json(200, &json!({"id": "m1"})))
         .answer(Reply::new(401), "rejected auth account")
@@ -48,10 +53,12 @@ pub(crate) fn fixture() -> Fixture {
             &["burst", "timeout"],
         )
         .secret("TOKEN", "tk-hunter2-hunter2")
-        .notification(json!({"to": ["alerts"], "priority": 4}))
+        .notification(json!({"to": ["alerts", "nights"], "priority": 4}))
         .older_notification(json!({"to": ["alerts"], "prio": 3}))
         .wire(wire)
+        .recipient(|request| request.json_text("/topic"))
         .idempotency_aid(|request| request.json_text("/id"))
+        .accepts("a title that is not empty", |payload| length(payload, "title") > 0)
         .limit("characters of title", MOST, |payload| length(payload, "title"))
         .limit("characters of text", MOST, |payload| length(payload, "text"))
         .live("<!all>", |payload| {
@@ -71,9 +78,14 @@ pub(crate) trait Named: 'static {
 
 pub(crate) struct GoodKind;
 pub(crate) struct BadKind;
+pub(crate) struct LonelyKind;
 
 impl Named for GoodKind {
     const NAME: &'static str = "toy";
+}
+
+impl Named for LonelyKind {
+    const NAME: &'static str = "lonely";
 }
 
 impl Named for BadKind {
@@ -211,13 +223,15 @@ impl JsonSchema for ToyOptions {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let most = if has(Flaw::OptionsSchema) { 3 } else { 5 };
         let priority = json!({"type": "integer", "minimum": 1, "maximum": most});
-        json!({
+        let mut schema = json!({
             "type": "object",
             "properties": {"priority": priority},
             "additionalProperties": false,
-        })
-        .try_into()
-        .unwrap()
+        });
+        if has(Flaw::TakenOption) {
+            schema["properties"]["account"] = json!({"type": "string"});
+        }
+        schema.try_into().unwrap()
     }
 }
 
@@ -385,10 +399,19 @@ impl Account for ToyAccount {
         }
         let mut words: Vec<String> = message.blocks.iter().map(Block::plain_text).collect();
         words.extend(message.footer.clone());
-        let headline = if has(Flaw::Headline) {
-            message.headline.replace("word", "w0rd")
-        } else {
-            message.headline.clone()
+        if has(Flaw::DropsText) {
+            words.clear();
+        }
+        let headline = match () {
+            () if message.headline.is_empty() && !has(Flaw::NoFallback) => {
+                delivery.event.workflow.to_string()
+            }
+            () if has(Flaw::Headline) => message.headline.replace("word", "w0rd"),
+            () => message.headline.clone(),
+        };
+        let topic = match () {
+            () if has(Flaw::OneTopic) => "alerts",
+            () => delivery.recipient.as_str(),
         };
         let id = match () {
             () if has(Flaw::OneAid) => "message".to_owned(),
@@ -402,7 +425,7 @@ impl Account for ToyAccount {
         };
         let mut body = json!({
             "id": id,
-            "topic": delivery.recipient.as_str(),
+            "topic": topic,
             "title": fitted(&headline),
             "text": fitted(&words.join("\n")),
             "key": key,

@@ -87,8 +87,12 @@ impl ToyTransport {
         }
     }
 
-    async fn attempt(&self, cx: &DeliveryContext<'_>, prepared: &Prepared) -> Outcome {
+    async fn attempt(&self, cx: &DeliveryContext<'_>, prepared: &Prepared, topic: &str) -> Outcome {
         let mut body = String::from_utf8_lossy(&prepared.payload.body).into_owned();
+        if has(Flaw::TopicOfFirst) {
+            let own = format!("\"topic\":\"{}\"", prepared.recipient);
+            body = body.replace(&own, &format!("\"topic\":\"{topic}\""));
+        }
         if has(Flaw::AidPerAttempt) {
             body = body.replace("\"ntf_", &format!("\"attempt{}_", cx.attempt));
         }
@@ -306,7 +310,8 @@ impl Transport for ToyTransport {
         }
         let mut outcomes = Vec::new();
         for prepared in batch {
-            outcomes.push(self.attempt(cx, prepared).await);
+            let topic = batch[0].recipient.as_str();
+            outcomes.push(self.attempt(cx, prepared, topic).await);
         }
         if has(Flaw::FirstOfBatch) {
             outcomes.truncate(1);

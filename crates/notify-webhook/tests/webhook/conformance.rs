@@ -31,7 +31,9 @@ fn fixture(more: Value) -> Fixture {
             endpoint["headers"] = json!({"x-api-key": {"env": "KEY"}});
             endpoint["bearer"] = json!({"env": "TOKEN"});
             endpoint["signing_keys"] = json!([{"env": "SIGNING_KEY"}]);
-            json!({"endpoints": {"ci": endpoint}, "timeout": "2s"})
+            let mut other = endpoint.clone();
+            other["url"] = json!({"env": "OTHER_HOOK"});
+            json!({"endpoints": {"ci": endpoint, "audit": other}, "timeout": "2s"})
         })
         .wrong_account(
             json!({
@@ -41,11 +43,13 @@ fn fixture(more: Value) -> Fixture {
             &["endpoints.ci.url", "endpoints.ci.mode", "timeout"],
         )
         .secret_at("HOOK", |at| at.url("/hooks/hunter2hunter2"))
+        .secret_at("OTHER_HOOK", |at| at.url("/hooks/hunter3hunter3"))
         .secret("KEY", "hunter2-key-of-the-receiver")
         .secret("TOKEN", "hunter2-token-of-the-receiver")
         .secret("SIGNING_KEY", crate::SIGNING_KEY)
-        .notification(json!(["ci"]))
+        .notification(json!(["ci", "audit"]))
         .wire(wire)
+        .recipient(|request| Some(request.path().to_owned()))
         .idempotency_aid(|request| request.header("webhook-id").map(str::to_owned))
         .limit("bytes of a body", MAX_BODY, |payload| payload.body.len())
 }
