@@ -82,12 +82,8 @@ fn a_definition_that_appears_is_in_force_without_a_restart() {
     bench.emit(&unknown);
     let other = DEFINITION.replace("nightly-etl", "other");
     replace(&bench, "flows/other.yaml", &other);
+    deliver.says("notify: reloaded: flows/other.yaml changed\n");
     deliver.told(&["email", "pagerduty", "slack", "slack"]);
-    let stderr = deliver.end();
-    assert!(
-        stderr.contains("notify: reloaded: flows/other.yaml changed\n"),
-        "{stderr}"
-    );
 }
 
 #[test]
@@ -133,12 +129,8 @@ fn a_signal_has_everything_read_anew_secrets_of_commands_too() {
     });
     fs::write(bench.path("sandbox/vault"), token).unwrap();
     signal(&deliver.child, Signal::SIGHUP);
+    deliver.says("reloaded: no file has changed, secrets are read anew");
     deliver.told(&["slack"]);
-    let stderr = deliver.end();
-    assert!(
-        stderr.contains("reloaded: no file has changed, secrets are read anew"),
-        "{stderr}"
-    );
 }
 
 #[test]
@@ -169,12 +161,9 @@ fn a_mounted_secret_whose_link_is_swapped_is_noticed() {
     });
     symlink("..two", sandbox("mount/..new")).unwrap();
     fs::rename(sandbox("mount/..new"), sandbox("mount/..data")).unwrap();
+    deliver.says("reloaded: sandbox/mount/token changed");
     deliver.told(&["slack"]);
     let stderr = deliver.end();
-    assert!(
-        stderr.contains("reloaded: sandbox/mount/token changed"),
-        "{stderr}"
-    );
     assert!(!stderr.contains("xoxb-"), "{stderr}");
 }
 
