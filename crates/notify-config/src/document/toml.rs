@@ -67,6 +67,8 @@ fn integer(number: &DeInteger<'_>) -> Value {
 
 fn finding(text: &str, err: &Error) -> Finding {
     let span: Range<usize> = err.span().unwrap_or(0..0);
+    // The parser counts bytes: a place may end within a letter.
+    let span = text.floor_char_boundary(span.start)..text.ceil_char_boundary(span.end);
     // The parser words its messages without quoting the text.
     match err.message() {
         "duplicate key" => {

@@ -17,6 +17,7 @@ refused! { toml, settings =>
     a_value_without_quotes "*******" "[accounts.ntfy.prod]\ntoken = hunter2\n";
     a_quote_that_is_not_closed "" "[accounts.ntfy.prod]\ntoken = \"hunter2\n";
     a_key_without_a_value "" "[accounts.ntfy.prod]\ntoken\n";
+    a_key_in_another_script "**" "[accounts.ntfy.prod]\ntokén = { env = \"A\" }\n";
     a_key_that_stands_twice "smtp" "[accounts.email.default]\nsmtp = \"smtp://a\"\nsmtp = \"smtp://b\"\n";
     a_table_that_stands_twice "prod" "[accounts.ntfy.prod]\ntoken = { env = \"A\" }\n[accounts.ntfy.prod]\nretries = 1\n";
     yaml "" "workflow: nightly-etl\n";
