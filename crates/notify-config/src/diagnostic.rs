@@ -402,7 +402,7 @@ impl Finding {
             weight: self.weight,
             file: source.name().into(),
             place: Some(Box::new(Place {
-                span: label(shown, self.span),
+                span: label(source.text(), self.span),
                 source: NamedSource::new(source.name(), Arc::clone(shown)),
             })),
             is_rest: false,
