@@ -120,12 +120,19 @@ fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problem
     let Some(account) = accounts.get(&id) else {
         return Ok(());
     };
+    let mut converses = false;
     for (index, recipient) in notification.declared() {
-        if let Err(problem) = account.target(notification, recipient) {
-            problems.push(problem.under(&place.then("to").then(index)));
+        match account.target(notification, recipient) {
+            Ok(target) => converses |= target.conversation.is_some(),
+            Err(problem) => problems.push(problem.under(&place.then("to").then(index))),
         }
     }
-    if account.capabilities().closes && notification.if_unknown() == IfUnknown::Hold {
+    for (key, recipient) in notification.copies() {
+        if let Err(problem) = account.target(notification, &recipient) {
+            problems.push(problem.under(&place.then(key)));
+        }
+    }
+    if converses && notification.if_unknown() == IfUnknown::Hold {
         let why = format!("what `{id}` opens is closed later, and cannot be held");
         problems.push(
             Problem::new(Code::WRONG_VALUE, Path::root().then("if_unknown"), why).help(

@@ -46,7 +46,7 @@ pub use crate::phase::{Phases, TerminalPhase};
 pub use crate::problem::{Code, Malformed, Path, Place, Problem, Problems, Weight};
 pub use crate::provider::{
     Account, Action, Capabilities, Continuity, Delivery, DeliveryContext, DeliveryId, Limits,
-    Payload, Prepared, Provider, Rate, Reconciled, Target, Transport,
+    Payload, Prepared, Provider, Rate, Reconciled, Stage, Success, Target, Transport,
 };
 pub use crate::registry::{ProviderDescriptor, Registry, RegistryError};
 pub use crate::rule::Rule;

@@ -69,6 +69,11 @@ pub trait NotificationOptions:
 {
     /// The version of the stored form; raise it when an old record no longer loads.
     const VERSION: u32 = 1;
+
+    /// Lists recipients that stand in the options, each with its key: those of a copy.
+    fn copies(&self) -> Vec<(&'static str, Recipient)> {
+        Vec::new()
+    }
 }
 
 /// Options whose kind is not known where they are held.
@@ -77,6 +82,9 @@ pub trait Options: Any + Debug + Send + Sync {
     fn to_value(&self) -> Value;
     /// Returns the version of the stored form.
     fn version(&self) -> u32;
+
+    /// Lists recipients that stand in the options, each with its key.
+    fn copies(&self) -> Vec<(&'static str, Recipient)>;
     /// Gives the options as [`Any`], for [`Notification::options`].
     fn as_any(&self) -> &dyn Any;
 }
@@ -88,6 +96,10 @@ impl<T: NotificationOptions> Options for T {
 
     fn version(&self) -> u32 {
         T::VERSION
+    }
+
+    fn copies(&self) -> Vec<(&'static str, Recipient)> {
+        NotificationOptions::copies(self)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -279,6 +291,22 @@ impl Notification {
     /// Returns the recipients; there is at least one.
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
+    }
+
+    /// Lists recipients that stand in the options, each with its key: those of a copy.
+    pub fn copies(&self) -> Vec<(&'static str, Recipient)> {
+        self.options.copies()
+    }
+
+    /// Lists everybody who gets a delivery, once each: the recipients, then those of a copy.
+    pub fn everybody(&self) -> Vec<Recipient> {
+        let mut all = self.recipients.clone();
+        for (_, copy) in self.copies() {
+            if !all.contains(&copy) {
+                all.push(copy);
+            }
+        }
+        all
     }
 
     /// Returns the recipients with their places in the declaration, counted from zero.

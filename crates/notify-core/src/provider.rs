@@ -26,7 +26,7 @@ use crate::account::AccountId;
 use crate::content::Message;
 use crate::event::WorkflowEnded;
 use crate::notification::{Notification, NotificationKind, Recipient};
-use crate::outcome::{Outcome, Receipt};
+use crate::outcome::{Outcome, Receipt, clean};
 use crate::problem::{Malformed, Problem, Problems};
 use crate::secret::{SecretRef, Secrets};
 use crate::time::{Clock, Timestamp};
@@ -73,6 +73,28 @@ pub trait Account: fmt::Debug + Send + Sync {
         Limits::none()
     }
 
+    /// Lists what is allowed in the section and unwise, with paths from its root.
+    fn warnings(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Lists who is told where a notification names nobody.
+    fn default_recipients(&self) -> Vec<Recipient> {
+        Vec::new()
+    }
+
+    /// Tells whether what one event gives the notification's recipients goes in one attempt: one
+    /// mail to all of them. What is due at another time goes in another attempt.
+    fn together(&self, _notification: &Notification) -> bool {
+        false
+    }
+
+    /// Says in words what to do about an outcome that this vendor is known for: which scope is
+    /// missing, who has to be invited.
+    fn explain(&self, _outcome: &Outcome) -> Option<String> {
+        None
+    }
+
     /// Returns how long one attempt may take; after that its outcome is unknown.
     fn deadline(&self) -> Duration;
 
@@ -102,6 +124,50 @@ pub trait Transport: fmt::Debug + Send + Sync {
     async fn reconcile(&self, _cx: &DeliveryContext<'_>, _delivery: &Prepared) -> Reconciled {
         Reconciled::Unknown
     }
+
+    /// Tries the way to the vendor and sends nothing: connection, credentials, what they allow.
+    /// Ends with the first stage that fails; under the same rules as [`deliver`](Self::deliver).
+    async fn check(&self, _cx: &DeliveryContext<'_>) -> Vec<Stage> {
+        Vec::new()
+    }
+}
+
+/// One stage of the way to a vendor, tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stage {
+    /// What was tried: `connect`, `auth.test`.
+    pub name: String,
+    /// What the vendor said, or what was found; cleaned and bounded.
+    pub said: String,
+    /// What a delivery would come to here; `None` where the stage was passed.
+    pub outcome: Option<Outcome>,
+}
+
+impl Stage {
+    /// States that a stage was passed.
+    pub fn passed(name: impl Into<String>, said: impl AsRef<str>) -> Self {
+        Self {
+            name: name.into(),
+            said: clean(said.as_ref()),
+            outcome: None,
+        }
+    }
+
+    /// States that nothing goes beyond a stage.
+    pub fn failed(name: impl Into<String>, outcome: Outcome) -> Self {
+        let said = match &outcome {
+            Outcome::Delivered(_) => String::new(),
+            Outcome::NotDelivered { detail, .. }
+            | Outcome::Rejected { detail, .. }
+            | Outcome::Unknown { detail, .. } => detail.clone(),
+        };
+        Self {
+            name: name.into(),
+            said,
+            outcome: Some(outcome),
+        }
+    }
 }
 
 /// What the vendor knows of a delivery whose outcome was unknown.
@@ -119,7 +185,7 @@ pub enum Reconciled {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// What was opened can be closed: an incident.
+    /// A success ends what was opened: an incident is closed, a thread gets its last message.
     pub closes: bool,
     /// The vendor can say whether an earlier attempt arrived.
     pub reconciles: bool,
@@ -134,7 +200,7 @@ impl Capabilities {
         }
     }
 
-    /// Adds that what was opened can be closed.
+    /// Adds that a success ends what was opened.
     #[must_use]
     pub const fn closes(mut self) -> Self {
         self.closes = true;
@@ -221,6 +287,8 @@ pub struct Target {
     pub lane: String,
     /// Which ends belong together, where the account holds conversations.
     pub conversation: Option<Continuity>,
+    /// What becomes of a success that the notification names, in a conversation.
+    pub success: Success,
 }
 
 impl Target {
@@ -229,6 +297,7 @@ impl Target {
         Self {
             lane: lane.into(),
             conversation: None,
+            success: Success::Closes,
         }
     }
 
@@ -238,6 +307,28 @@ impl Target {
         self.conversation = Some(continuity);
         self
     }
+
+    /// Says what becomes of a success that the notification names.
+    #[must_use]
+    pub fn success(mut self, success: Success) -> Self {
+        self.success = success;
+        self
+    }
+}
+
+/// What becomes of a success that a notification names, where ends form a conversation.
+///
+/// A success ends what is open, named or not; this is about what else it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Success {
+    /// Nothing: where nothing is open, there is nothing to say. An incident.
+    #[default]
+    Closes,
+    /// Where nothing is open, it goes by itself, outside of any conversation. A thread.
+    Ends,
+    /// It goes by itself in any case. An incident and a change event.
+    Apart,
 }
 
 /// Which ends belong to one conversation with a recipient.
@@ -258,7 +349,7 @@ pub enum Action {
     Send,
     /// Opens one, or adds to the open one.
     Open,
-    /// Closes the open one.
+    /// Ends the open one: the last delivery to it.
     Close,
 }
 
@@ -339,6 +430,8 @@ pub struct Delivery<'a> {
     pub action: Action,
     /// The conversation's key: at most 255 ASCII characters, the same for all its deliveries.
     pub conversation: Option<&'a str>,
+    /// The receipt of the conversation's last delivery that arrived; `None` while it is not open.
+    pub earlier: Option<&'a Receipt>,
     /// The event.
     pub event: &'a WorkflowEnded,
     /// The declared notification.
@@ -362,6 +455,7 @@ impl<'a> Delivery<'a> {
             id,
             action: Action::Send,
             conversation: None,
+            earlier: None,
             event,
             notification,
             recipient,
@@ -374,6 +468,13 @@ impl<'a> Delivery<'a> {
     pub fn in_conversation(mut self, key: &'a str, action: Action) -> Self {
         self.conversation = Some(key);
         self.action = action;
+        self
+    }
+
+    /// Adds the receipt of what went before it in the conversation.
+    #[must_use]
+    pub fn after(mut self, earlier: &'a Receipt) -> Self {
+        self.earlier = Some(earlier);
         self
     }
 }
