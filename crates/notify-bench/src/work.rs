@@ -8,9 +8,9 @@ use std::time::Duration;
 use notify_core::secret::{SecretError, SecretRef, SecretSource, SecretString};
 use notify_core::{
     Account, AccountId, Accounts, Capabilities, Config, Delivery, Execution, Limits, Malformed,
-    Message, Notification, NotificationKind, Payload, Problem, Recipient, Registry, Secrets, Slack,
-    SystemClock, Target, TerminalPhase, Transport, Workflow, WorkflowEnded, WorkflowName, channel,
-    phases,
+    Message, Notification, NotificationKind, Outcome, Payload, Problem, Recipient, Registry,
+    Secrets, Slack, SystemClock, Target, TerminalPhase, Transport, Workflow, WorkflowEnded,
+    WorkflowName, channel, phases,
 };
 use notify_engine::{Engine, Settings};
 use notify_outbox::MemoryOutbox;
@@ -166,6 +166,22 @@ impl Account for Unlimited {
 
     fn limits(&self) -> Limits {
         Limits::none()
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        self.0.warnings()
+    }
+
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.0.default_recipients()
+    }
+
+    fn together(&self, notification: &Notification) -> bool {
+        self.0.together(notification)
+    }
+
+    fn explain(&self, outcome: &Outcome) -> Option<String> {
+        self.0.explain(outcome)
     }
 
     fn deadline(&self) -> Duration {

@@ -84,7 +84,8 @@ pub trait Account: fmt::Debug + Send + Sync {
     }
 
     /// Tells whether what one event gives the notification's recipients goes in one attempt: one
-    /// mail to all of them. What is due at another time goes in another attempt.
+    /// mail to all of them. What is due at another time goes in another attempt. Asked where the
+    /// account [`batches`](Capabilities::batches).
     fn together(&self, _notification: &Notification) -> bool {
         false
     }
@@ -189,6 +190,8 @@ pub struct Capabilities {
     pub closes: bool,
     /// The vendor can say whether an earlier attempt arrived.
     pub reconciles: bool,
+    /// Several deliveries of one event may go in one attempt; see [`Account::together`].
+    pub batches: bool,
 }
 
 impl Capabilities {
@@ -197,6 +200,7 @@ impl Capabilities {
         Self {
             closes: false,
             reconciles: false,
+            batches: false,
         }
     }
 
@@ -204,6 +208,13 @@ impl Capabilities {
     #[must_use]
     pub const fn closes(mut self) -> Self {
         self.closes = true;
+        self
+    }
+
+    /// Adds that several deliveries of one event may go in one attempt.
+    #[must_use]
+    pub const fn batches(mut self) -> Self {
+        self.batches = true;
         self
     }
 

@@ -17,16 +17,12 @@ pub(crate) async fn claim(
     let settings = &shared.settings;
     let serve = |(id, connection): (_, &crate::connect::Connection)| {
         let account = connection.account();
-        // A summary would hide what is to be closed later.
-        let collapse_after = settings
-            .collapse_after
-            .filter(|_| !account.capabilities().closes);
         Serve {
             account: Clone::clone(id),
             lease: account.deadline().saturating_add(MARGIN),
             room: shared.places.free(id),
             rate: account.limits().lane,
-            collapse_after,
+            collapse_after: settings.collapse_after,
         }
     };
     let serve: Vec<Serve> = snapshot.connections.iter().map(serve).collect();

@@ -28,23 +28,47 @@ pub(crate) enum Attempted {
     Unreadable(String),
 }
 
-/// Makes one attempt. A panic in a provider ends the attempt and nothing else.
-pub(crate) async fn deliver(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Attempted {
+/// Makes one attempt for a batch and gives what it came to for each. A panic in a provider ends the
+/// attempt and nothing else.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    batch: &[Leased],
+) -> Vec<Attempted> {
     // What a panic leaves behind is not looked at again: every attempt is prepared anew.
-    let attempt = AssertUnwindSafe(attempted(shared, snapshot, leased)).catch_unwind();
+    let attempt = AssertUnwindSafe(attempted(shared, snapshot, batch)).catch_unwind();
     attempt.await.unwrap_or_else(|_| {
-        tracing::error!(delivery = %leased.id, account = %leased.account, "The provider panicked.");
-        Attempted::Outcome {
-            outcome: Outcome::unknown(Cause::Internal, "the provider panicked"),
-            seal: None,
-        }
+        let first = batch.first();
+        tracing::error!(
+            delivery = first.map(|one| tracing::field::display(one.id)),
+            account = first.map(|one| tracing::field::display(&one.account)),
+            "The provider panicked."
+        );
+        let outcome = Outcome::unknown(Cause::Internal, "the provider panicked");
+        same_for_all(batch, &outcome, None)
     })
 }
 
-async fn attempted(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Attempted {
+/// Gives every delivery of a batch the same outcome.
+fn same_for_all(batch: &[Leased], outcome: &Outcome, seal: Option<Seal>) -> Vec<Attempted> {
+    let same = |_: &Leased| Attempted::Outcome {
+        outcome: outcome.clone(),
+        seal,
+    };
+    batch.iter().map(same).collect()
+}
+
+async fn attempted(shared: &Shared, snapshot: &Snapshot, batch: &[Leased]) -> Vec<Attempted> {
+    // All of a batch are of one event, one notification and one account.
+    let Some(leased) = batch.first() else {
+        return Vec::new();
+    };
     let (event, ready) = match shared.known.of(&shared.registry, leased) {
         Ok(known) => known,
-        Err(problems) => return Attempted::Unreadable(problems.to_string()),
+        Err(problems) => {
+            let unreadable = |_: &Leased| Attempted::Unreadable(problems.to_string());
+            return batch.iter().map(unreadable).collect();
+        }
     };
     let deadline = snapshot.connections.account(&leased.account);
     let deadline = deadline.map_or(Duration::ZERO, Account::deadline);
@@ -63,31 +87,29 @@ async fn attempted(shared: &Shared, snapshot: &Snapshot, leased: &Leased) -> Att
         seal,
     } = match connected {
         Ok(connected) => connected,
-        Err(outcome) => {
-            let seal = None;
-            return Attempted::Outcome { outcome, seal };
-        }
+        Err(outcome) => return same_for_all(batch, &outcome, None),
     };
-    let prepared = prepare(account, leased, &event, &ready);
+    let prepare = |leased: &Leased| prepare(account, leased, &event, &ready);
+    let prepared: Vec<Prepared> = batch.iter().map(prepare).collect();
     let cx = DeliveryContext::new(leased.tries + 1, &*shared.clock);
     let reconciles = leased.unsure && account.capabilities().reconciles;
     // One deadline for everything: the lease does not last longer.
     let attempt = async {
         if reconciles
-            && let Reconciled::Delivered(receipt) = transport.reconcile(&cx, &prepared).await
+            && let [prepared] = &*prepared
+            && let Reconciled::Delivered(receipt) = transport.reconcile(&cx, prepared).await
         {
             return vec![Outcome::Delivered(receipt)];
         }
-        transport
-            .deliver(&cx, std::slice::from_ref(&prepared))
-            .await
+        transport.deliver(&cx, &prepared).await
     };
     let left = deadline.saturating_sub(begun.elapsed());
     let outcomes = timeout(left, attempt).await;
-    Attempted::Outcome {
-        outcome: only(outcomes.ok(), deadline),
-        seal: Some(seal),
-    }
+    let seal = Some(seal);
+    one_for_each(outcomes.ok(), batch.len(), deadline)
+        .into_iter()
+        .map(|outcome| Attempted::Outcome { outcome, seal })
+        .collect()
 }
 
 /// Makes the vendor's form of a delivery.
@@ -103,6 +125,9 @@ fn prepare(
     if let Some(key) = &leased.conversation {
         delivery = delivery.in_conversation(key, leased.action);
     }
+    if let Some(earlier) = &leased.earlier {
+        delivery = delivery.after(earlier);
+    }
     let past = leased.event.past.unwrap_or(Past {
         previous: TerminalPhase::Succeeded,
         streak: 0,
@@ -117,18 +142,21 @@ fn prepare(
     }
 }
 
-/// Takes the one outcome of a batch of one.
-fn only(outcomes: Option<Vec<Outcome>>, deadline: Duration) -> Outcome {
-    let late = || format!("no answer within {}", time::words(deadline));
+/// Takes one outcome for each delivery of a batch.
+fn one_for_each(
+    outcomes: Option<Vec<Outcome>>,
+    deliveries: usize,
+    deadline: Duration,
+) -> Vec<Outcome> {
     let Some(outcomes) = outcomes else {
-        return Outcome::unknown(Cause::Timeout, late());
+        let late = format!("no answer within {}", time::words(deadline));
+        return vec![Outcome::unknown(Cause::Timeout, late); deliveries];
     };
     let given = outcomes.len();
-    match outcomes.into_iter().next() {
-        Some(outcome) if given == 1 => outcome,
-        _ => Outcome::unknown(
-            Cause::Internal,
-            format!("the provider gave {given} outcomes for 1 delivery"),
-        ),
+    if given == deliveries {
+        return outcomes;
     }
+    let plural = if deliveries == 1 { "y" } else { "ies" };
+    let why = format!("the provider gave {given} outcomes for {deliveries} deliver{plural}");
+    vec![Outcome::unknown(Cause::Internal, why); deliveries]
 }

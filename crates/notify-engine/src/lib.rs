@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod batch;
 mod builder;
 mod claim;
 mod connect;

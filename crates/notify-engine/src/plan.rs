@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use notify_core::{
     AccountId, Action, Config, Continuity, DeliveryId, IfUnknown, Notification, Past, Recipient,
-    Workflow, WorkflowEnded, WorkflowName,
+    Success, Workflow, WorkflowEnded, WorkflowName,
 };
 use notify_outbox::{
-    Conversation, End, EventId, NewDelivery, NewState, Plan, PlanContext, Spec, record::delivery_id,
+    Conversation, End, EventId, NewDelivery, NewState, Plan, PlanContext, Spec,
+    record::{apart, delivery_id},
 };
 use sha2::{Digest, Sha256};
 
@@ -145,6 +146,7 @@ fn closes(end: &End, config: &Config, context: &PlanContext) -> Vec<NewDelivery>
         recipient: conversation.recipient.clone(),
         action: Action::Close,
         conversation: Some(conversation.key.clone()),
+        alone: false,
         state: match config.accounts().get(&conversation.account) {
             Some(account) if account.capabilities().closes => NewState::Pending,
             Some(_) => NewState::Skipped(format!(
@@ -196,8 +198,8 @@ impl Planner<'_> {
             .is_disabled(&account)
             .then(|| format!("account `{account}` is switched off"));
         let reason = disabled.or(unmet);
-        for recipient in notification.recipients() {
-            let delivery = self.delivery(notification, spec, &account, recipient, reason.clone());
+        for recipient in notification.everybody() {
+            let delivery = self.delivery(notification, spec, &account, &recipient, reason.clone());
             self.add(delivery);
         }
         Ok(())
@@ -221,51 +223,95 @@ impl Planner<'_> {
             recipient: recipient.clone(),
             action: Action::Send,
             conversation: None,
+            alone: false,
             state: reason.map_or(NewState::Pending, NewState::Skipped),
         };
         let Some(configured) = self.config.accounts().get(account) else {
             return delivery;
         };
-        match configured.target(notification, recipient) {
-            Ok(target) => {
-                delivery.lane = target.lane;
-                let closes = configured.capabilities().closes;
-                if let Some(continuity) = target.conversation.filter(|_| closes) {
-                    delivery.conversation = Some(self.conversation_key(continuity, recipient));
-                    delivery.action = Action::Open;
-                    // Held, it would keep what it opened from being closed. Definitions are refused
-                    // for it; an event's own notification is not.
-                    delivery.if_unknown = IfUnknown::Resend;
-                }
+        let target = match configured.target(notification, recipient) {
+            Ok(target) => target,
+            Err(problem) => {
+                delivery.state = NewState::Skipped(problem.to_string());
+                return delivery;
             }
-            Err(problem) => delivery.state = NewState::Skipped(problem.to_string()),
+        };
+        delivery.lane = target.lane;
+        let converses = configured.capabilities().closes;
+        let Some(continuity) = target.conversation.filter(|_| converses) else {
+            return delivery;
+        };
+        let key = self.conversation_key(continuity, recipient);
+        if self.event.phase.is_success() {
+            self.success(delivery, key, target.success)
+        } else {
+            self.opening(delivery, key)
         }
-        // A success opens nothing; where something is open, its close is planned already.
-        if delivery.action == Action::Open && self.event.phase.is_success() {
-            delivery.action = Action::Close;
-            if delivery.state == NewState::Pending {
-                delivery.state = NewState::Skipped("nothing open".to_owned());
-            }
-        }
+    }
+
+    /// Opens a conversation, or adds to the open one.
+    fn opening(&self, mut delivery: NewDelivery, key: String) -> NewDelivery {
+        delivery.action = Action::Open;
+        delivery.conversation = Some(key);
+        // Held, it would keep what it opened from being closed. Definitions are refused for it; an
+        // event's own notification is not.
+        delivery.if_unknown = IfUnknown::Resend;
         // Nobody would close what a success that is known already would have closed.
-        let opens = delivery.action == Action::Open && delivery.state == NewState::Pending;
-        if opens && self.overtaken {
+        if self.overtaken && delivery.state == NewState::Pending {
             delivery.state = NewState::Superseded("a later end succeeded already".to_owned());
         }
         delivery
     }
 
+    /// Says what a named success does beside the close of what is open, which is planned already.
+    fn success(&self, mut delivery: NewDelivery, key: String, success: Success) -> NewDelivery {
+        match success {
+            Success::Apart => {
+                // The close has the name that it would have.
+                delivery.id = apart(delivery.id);
+                return delivery;
+            }
+            Success::Ends if !self.is_closed_here(&delivery.account, &key) => return delivery,
+            Success::Ends => delivery.alone = true,
+            _ if delivery.state == NewState::Pending => {
+                delivery.state = NewState::Skipped("nothing open".to_owned());
+            }
+            _ => {}
+        }
+        delivery.action = Action::Close;
+        delivery.conversation = Some(key);
+        delivery.if_unknown = IfUnknown::Resend;
+        delivery
+    }
+
+    /// Tells whether the event closes a conversation.
+    fn is_closed_here(&self, account: &AccountId, key: &str) -> bool {
+        self.deliveries.iter().any(|other| {
+            let same = other.account == *account && other.conversation.as_deref() == Some(key);
+            same && other.action == Action::Close && other.state == NewState::Pending
+        })
+    }
+
     /// Adds a delivery unless the same notification, or the close of its conversation, is there.
     fn add(&mut self, delivery: NewDelivery) {
         let closes = delivery.action == Action::Close;
-        let known = self.deliveries.iter().any(|other| {
+        let known = self.deliveries.iter_mut().find(|other| {
             other.id == delivery.id
                 || (closes
                     && other.account == delivery.account
                     && other.conversation == delivery.conversation)
         });
-        if !known {
-            self.deliveries.push(delivery);
+        match known {
+            None => self.deliveries.push(delivery),
+            // A close that is not sent says nothing; what the notification names is sent.
+            Some(known) if delivery.state == NewState::Pending => {
+                if known.state == NewState::Pending {
+                    known.alone |= delivery.alone;
+                } else if known.id == delivery.id {
+                    *known = delivery;
+                }
+            }
+            Some(_) => {}
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::engine::{PATIENCE_WITH_OUTBOX, Phase, Shared};
 use crate::snapshot::Snapshot;
-use crate::{claim, deliver, record, settle};
+use crate::{batch, claim, deliver, record, settle};
 
 /// How often the outbox is looked at for what other processes put there.
 const POLL: Duration = Duration::from_millis(100);
@@ -130,26 +130,29 @@ async fn start(
     while attempts.try_join_next().is_some() {}
     let leased = claim::claim(shared, snapshot).await?;
     let started = leased.len();
-    for leased in leased {
-        let place = shared.places.take(&leased.account);
+    for batch in batch::batches(shared, snapshot, leased) {
+        let places = batch.iter().map(|one| shared.places.take(&one.account));
+        let places = places.collect();
         let (shared, snapshot) = (Arc::clone(shared), Arc::clone(snapshot));
-        attempts.spawn(attempt(shared, snapshot, leased, place));
+        attempts.spawn(attempt(shared, snapshot, batch, places));
     }
     Ok(started)
 }
 
-/// Makes one attempt and settles it; its place is free again afterwards.
+/// Makes one attempt and settles what came of it; its places are free again afterwards.
 async fn attempt(
     shared: Arc<Shared>,
     snapshot: Arc<Snapshot>,
-    leased: Leased,
-    _place: Option<OwnedSemaphorePermit>,
+    batch: Vec<Leased>,
+    _places: Vec<Option<OwnedSemaphorePermit>>,
 ) {
     let begun = shared.clock.now();
-    let attempted = deliver::deliver(&shared, &snapshot, &leased).await;
+    let attempted = deliver::deliver(&shared, &snapshot, &batch).await;
     let took = shared.clock.now().since(begun);
-    if let Err(err) = settle::settle(&shared, &snapshot, &leased, attempted, took).await {
-        // The lease expires, and the delivery is sent again with the vendor's idempotency aid.
-        tracing::error!(delivery = %leased.id, error = %chain(&err), "The outcome is not recorded.");
+    for (leased, attempted) in batch.iter().zip(attempted) {
+        if let Err(err) = settle::settle(&shared, &snapshot, leased, attempted, took).await {
+            // The lease expires, and the delivery is sent again with the vendor's idempotency aid.
+            tracing::error!(delivery = %leased.id, error = %chain(&err), "The outcome is not recorded.");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts that are paused and resumed.
+//! Accounts and lanes that are paused and resumed.
 
 use notify_core::AccountId;
 use notify_outbox::OutboxError;
@@ -37,13 +37,36 @@ pub(crate) fn pause(ledger: &Ledger<'_>, account: &str, reason: &str) -> Result<
     ledger.change(doing, nothing_due, [account]).map(drop)
 }
 
-/// Holds a delivery that was on the wire while its account was paused, and what it stands for.
+/// Pauses one lane and holds everything that waits in it.
+pub(crate) fn pause_lane(ledger: &Ledger<'_>, lane: i64, reason: &str) -> Result<(), OutboxError> {
+    let doing = "pause a lane";
+    let paused = "UPDATE notify_lane SET paused = ?2, due_at = NULL WHERE seq = ?1";
+    ledger.change(doing, paused, (lane, reason))?;
+    ledger
+        .change(
+            doing,
+            "UPDATE notify_delivery SET state = 'held', release = 'account', reason = ?2
+             WHERE lane = ?1 AND state = 'pending' AND settled_at IS NULL",
+            (lane, reason),
+        )
+        .map(drop)
+}
+
+/// Holds a delivery that was on the wire while its account or lane was paused, and what it stands
+/// for.
 pub(crate) fn hold_if_paused(
     ledger: &Ledger<'_>,
     account: &str,
     delivery: i64,
 ) -> Result<(), OutboxError> {
-    let Some(reason) = paused(ledger, account)? else {
+    let why = ledger.one(
+        "read whether a lane is paused",
+        "SELECT coalesce((SELECT reason FROM notify_account WHERE account = ?1), paused)
+         FROM notify_lane WHERE seq = (SELECT lane FROM notify_delivery WHERE seq = ?2)",
+        (account, delivery),
+        |columns| columns.at::<Option<String>>(0),
+    )?;
+    let Some(reason) = why.flatten() else {
         return Ok(());
     };
     ledger.change(
@@ -72,6 +95,8 @@ fn set_free(ledger: &Ledger<'_>, account: &str) -> Result<u64, OutboxError> {
         let open = "DELETE FROM notify_gate WHERE account = ?1";
         ledger.change(doing, open, [account])?;
     }
+    let open = "UPDATE notify_lane SET paused = NULL WHERE account = ?1 AND paused IS NOT NULL";
+    ledger.change(doing, open, [account])?;
     let lanes: Vec<i64> = ledger.list(
         doing,
         "SELECT DISTINCT lane FROM notify_delivery

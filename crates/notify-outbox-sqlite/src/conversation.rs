@@ -178,11 +178,7 @@ pub(crate) fn arrived(
                        WHEN :close THEN 'closed'
                        ELSE 'open'
                    END,
-                   CASE
-                       WHEN :close AND (opened_at, opened_by) > (:at, :by) THEN NULL
-                       WHEN :close THEN :receipt
-                       ELSE coalesce(receipt, :receipt)
-                   END)
+                   CASE WHEN :close THEN NULL ELSE :receipt END)
                WHERE seq = :seq";
     ledger
         .change(
@@ -218,6 +214,7 @@ struct Member {
     leased: bool,
     tries: u32,
     blocked: bool,
+    alone: bool,
 }
 
 impl Member {
@@ -230,7 +227,7 @@ impl Member {
 /// Lets the earliest unsettled delivery of a conversation go, and only that one.
 ///
 /// A close supersedes earlier deliveries that were never on the wire; one that may have been is
-/// waited for. A close with nothing to close is skipped.
+/// waited for. A close with nothing to close is skipped, or goes by itself where that was planned.
 pub(crate) fn advance(
     ledger: &Ledger<'_>,
     conversation: i64,
@@ -255,7 +252,11 @@ pub(crate) fn advance(
         let closes_nothing =
             !head_found && member.action == Action::Close && !is_open(ledger, conversation)?;
         if closes_nothing {
-            settle(ledger, member, DeliveryState::Skipped, "nothing open")?;
+            if member.alone {
+                let_go(ledger, member)?;
+            } else {
+                settle(ledger, member, DeliveryState::Skipped, "nothing open")?;
+            }
             touched.insert(member.lane);
             end_unopened(ledger, conversation, member)?;
             continue;
@@ -279,7 +280,8 @@ fn unsettled(ledger: &Ledger<'_>, conversation: i64) -> Result<Vec<Member>, Outb
     let doing = "order a conversation";
     let rows = ledger.list(
         doing,
-        "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked
+        "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked,
+                alone
          FROM notify_delivery
          WHERE conversation = ?1 AND settled_at IS NULL
          ORDER BY ended_at, event_id, seq",
@@ -311,6 +313,7 @@ fn member(columns: &Columns<'_>) -> Result<Member, OutboxError> {
         leased: columns.get("leased")?,
         tries: columns.get("tries")?,
         blocked: columns.get("blocked")?,
+        alone: columns.get("alone")?,
     })
 }
 
@@ -328,6 +331,14 @@ fn settle(
             (member.seq, state.name(), reason, now),
         )
         .map(drop)
+}
+
+/// Lets a close go by itself, as a message that belongs to no conversation.
+fn let_go(ledger: &Ledger<'_>, member: &Member) -> Result<(), OutboxError> {
+    let sql = "UPDATE notify_delivery SET action = 'send', conversation = NULL, blocked = 0
+               WHERE seq = ?1";
+    let doing = "let a success go by itself";
+    ledger.change(doing, sql, [member.seq]).map(drop)
 }
 
 fn is_open(ledger: &Ledger<'_>, conversation: i64) -> Result<bool, OutboxError> {

@@ -15,17 +15,32 @@ use crate::ledger::Ledger;
 /// Lanes in which something changed.
 pub(crate) type Touched = BTreeSet<i64>;
 
+/// A lane's row.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) seq: i64,
+    /// Why the lane alone is paused, where it is.
+    pub(crate) paused: Option<String>,
+}
+
 /// Finds or makes a lane.
-pub(crate) fn find(ledger: &Ledger<'_>, account: &str, lane: &str) -> Result<i64, OutboxError> {
+pub(crate) fn find(ledger: &Ledger<'_>, account: &str, lane: &str) -> Result<Found, OutboxError> {
     let doing = "find a lane";
-    let known = "SELECT seq FROM notify_lane WHERE account = ?1 AND lane = ?2";
-    if let Some(seq) = ledger.one(doing, known, [account, lane], |columns| columns.at(0))? {
-        return Ok(seq);
+    let known = "SELECT seq, paused FROM notify_lane WHERE account = ?1 AND lane = ?2";
+    let found = ledger.one(doing, known, [account, lane], |columns| {
+        let (seq, paused) = (columns.at(0)?, columns.at(1)?);
+        Ok(Found { seq, paused })
+    })?;
+    if let Some(found) = found {
+        return Ok(found);
     }
     let new = "INSERT INTO notify_lane (account, lane, gate_at)
                VALUES (?1, ?2, coalesce((SELECT gate_at FROM notify_gate WHERE account = ?1), 0))";
     ledger.change(doing, new, [account, lane])?;
-    Ok(ledger.connection.last_insert_rowid())
+    Ok(Found {
+        seq: ledger.connection.last_insert_rowid(),
+        paused: None,
+    })
 }
 
 /// Works out when lanes are due.

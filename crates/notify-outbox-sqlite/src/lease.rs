@@ -164,7 +164,8 @@ fn due(
         "find what is due",
         "SELECT d.seq, d.id, d.lease_token, d.attempts, d.tries, d.created_at, d.if_unknown,
                 d.unsure, d.account, d.recipient, d.action, d.conversation, d.reason, d.summary,
-                d.event, d.spec, c.key
+                d.event, d.spec, c.key,
+                CASE c.state WHEN 'open' THEN c.receipt END AS earlier
          FROM notify_delivery d LEFT JOIN notify_conversation c ON c.seq = d.conversation
          WHERE d.lane = ?1 AND d.state = 'pending' AND d.blocked = 0
            AND (d.not_before, d.seq) < (?2, ?3)
@@ -208,6 +209,7 @@ fn leased(
         recipient: Recipient::of(&columns.get::<String>("recipient")?),
         action: columns.action("action")?,
         conversation: columns.get("key")?,
+        earlier: columns.json("earlier")?,
         summary: leads
             .map(|group| summary::describe(ledger, group))
             .transpose()?,

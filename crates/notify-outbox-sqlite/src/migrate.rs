@@ -5,9 +5,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::open::Stop;
 
 /// Every migration there is, in order; the schema's version is how many have run.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_ledger.sql"),
     include_str!("../migrations/0002_intake.sql"),
+    include_str!("../migrations/0003_conversations.sql"),
 ];
 
 /// The schema that this program writes.

@@ -1,5 +1,6 @@
 //! What plan decided, stored workflow by workflow.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use notify_core::{AccountId, Timestamp};
@@ -41,11 +42,11 @@ struct Desk {
 struct Notes {
     text: String,
     paused: Option<String>,
-    lanes: HashMap<String, i64>,
+    lanes: HashMap<String, lane::Found>,
 }
 
 impl Desk {
-    /// Finds an account's text, its lane's row, and why it is paused, where it is.
+    /// Finds an account's text, its lane's row, and why one of them is paused, where it is.
     fn look_up(
         &mut self,
         ledger: &Ledger<'_>,
@@ -65,15 +66,12 @@ impl Desk {
             .accounts
             .get_mut(&delivery.account)
             .ok_or_else(missing)?;
-        let known = notes.lanes.get(&delivery.lane).copied();
-        let lane = if let Some(lane) = known {
-            lane
-        } else {
-            let lane = lane::find(ledger, &notes.text, &delivery.lane)?;
-            notes.lanes.insert(delivery.lane.clone(), lane);
-            lane
+        let lane = match notes.lanes.entry(delivery.lane.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(lane::find(ledger, &notes.text, &delivery.lane)?),
         };
-        Ok((&notes.text, lane, notes.paused.as_deref()))
+        let paused = notes.paused.as_ref().or(lane.paused.as_ref());
+        Ok((&notes.text, lane.seq, paused.map(String::as_str)))
     }
 }
 
@@ -170,10 +168,10 @@ fn insert(
         "store a delivery",
         "INSERT INTO notify_delivery (id, version, event, spec, account, lane, recipient, action,
                                       conversation, ended_at, event_id, state, reason, release,
-                                      if_unknown, not_before, created_at, settled_at)
+                                      if_unknown, alone, not_before, created_at, settled_at)
          VALUES (:id, :version, :event, :spec, :account, :lane, :recipient, :action,
                  :conversation, :ended_at, :event_id, :state, :reason, :release,
-                 :if_unknown, :now, :now, :settled_at)
+                 :if_unknown, :alone, :now, :now, :settled_at)
          ON CONFLICT (id) DO NOTHING",
         named_params! {
             ":id": delivery.id.uuid().as_bytes(),
@@ -191,6 +189,7 @@ fn insert(
             ":reason": reason,
             ":release": release,
             ":if_unknown": row::if_unknown(delivery.if_unknown),
+            ":alone": delivery.alone,
             ":now": ledger.now.as_micros(),
             ":settled_at": state.is_settled().then(|| ledger.now.as_micros()),
         },

@@ -43,8 +43,12 @@ pub(crate) fn settle(ledger: &Ledger<'_>, settlement: &Settlement) -> Result<Set
         }
         _ => {}
     }
-    if let Some(reason) = &decision.pause {
-        account::pause(ledger, &settlement.account.to_string(), reason)?;
+    match &decision.pause {
+        Some(pause) if pause.scope == Scope::Lane => {
+            account::pause_lane(ledger, settled.lane, &pause.reason)?;
+        }
+        Some(pause) => account::pause(ledger, &settlement.account.to_string(), &pause.reason)?,
+        None => {}
     }
     Ok(Settled::Done)
 }

@@ -15,4 +15,4 @@ pub use crate::record::{
     PlanContext, Recorded, Settled, Spec, SpecDigest, Status, StoredEvent, Summary, Waiting,
     WorkflowKey, WorkflowPlan,
 };
-pub use crate::settle::{Decision, Next, Policy, Release, Settlement, Wait};
+pub use crate::settle::{Decision, Next, Pause, Policy, Release, Settlement, Wait};

@@ -312,6 +312,15 @@ pub fn delivery_id(event: EventId, spec: &SpecDigest, recipient: &Recipient) -> 
     DeliveryId::from_uuid(digest_to_uuid(&hash.finalize().into()))
 }
 
+/// Derives the identity of what a success says by itself, beside the close that has the identity of
+/// the key.
+pub fn apart(id: DeliveryId) -> DeliveryId {
+    let mut hash = Sha256::new();
+    hash.update(b"apart");
+    hash.update(id.uuid().as_bytes());
+    DeliveryId::from_uuid(digest_to_uuid(&hash.finalize().into()))
+}
+
 fn digest_to_uuid(digest: &[u8; 32]) -> Uuid {
     let mut bytes = [0; 16];
     bytes
@@ -440,6 +449,8 @@ pub struct NewDelivery {
     pub action: Action,
     /// The conversation's key within the account.
     pub conversation: Option<String>,
+    /// Whether a close that finds nothing open goes by itself, outside of the conversation.
+    pub alone: bool,
     /// Whether it is to be sent.
     pub state: NewState,
 }
@@ -493,6 +504,8 @@ pub struct Leased {
     pub action: Action,
     /// The conversation's key.
     pub conversation: Option<String>,
+    /// The receipt of the conversation's last delivery that arrived; `None` while it is not open.
+    pub earlier: Option<Receipt>,
     /// What else this delivery stands for, where there was a storm.
     pub summary: Option<Summary>,
 }

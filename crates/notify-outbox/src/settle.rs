@@ -80,6 +80,15 @@ pub struct Wait {
     pub after: Duration,
 }
 
+/// A pause that lasts until the account is resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// What it applies to.
+    pub scope: Scope,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// What one outcome means for the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -93,8 +102,8 @@ pub struct Decision {
     pub silent: bool,
     /// What else has to wait.
     pub wait: Option<Wait>,
-    /// Why the account is paused, where it is.
-    pub pause: Option<String>,
+    /// What is paused, and why.
+    pub pause: Option<Pause>,
     /// Why the delivery is not delivered.
     pub reason: Option<String>,
 }
@@ -210,7 +219,6 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
         } => {
             let said = why(reason.name(), detail);
             let held = reason.is_accounts_fault();
-            let pauses = held && *scope == Scope::Account;
             Decision {
                 next: if held {
                     Next::Held(Release::Account)
@@ -221,7 +229,10 @@ pub fn decide(outcome: &Outcome, tried: Tried, policy: &Policy, random: f64) -> 
                 unsure,
                 silent,
                 wait: None,
-                pause: pauses.then(|| said.clone()),
+                pause: held.then(|| Pause {
+                    scope: *scope,
+                    reason: said.clone(),
+                }),
                 reason: Some(said),
             }
         }
@@ -362,14 +373,14 @@ mod tests {
         for reason in [Reason::Auth, Reason::Config] {
             let decision = after(&Outcome::rejected(reason, "invalid_auth"), 0, MINUTE);
             assert_eq!(decision.next, Next::Held(Release::Account));
-            assert!(decision.pause.unwrap().contains("invalid_auth"));
+            let pause = decision.pause.unwrap();
+            assert!(pause.reason.contains("invalid_auth"));
+            assert_eq!(pause.scope, Scope::Account);
         }
         let one_key = Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
         let decision = after(&one_key, 0, MINUTE);
-        assert_eq!(
-            (decision.next, decision.pause),
-            (Next::Held(Release::Account), None)
-        );
+        assert_eq!(decision.next, Next::Held(Release::Account));
+        assert_eq!(decision.pause.unwrap().scope, Scope::Lane);
         for reason in [Reason::Payload, Reason::Destination, Reason::Policy] {
             let decision = after(&Outcome::rejected(reason, "no"), 0, MINUTE);
             assert_eq!((decision.next, decision.pause), (Next::Rejected, None));

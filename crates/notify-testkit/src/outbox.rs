@@ -153,6 +153,8 @@ macro_rules! outbox_suite {
             }
             account {
                 a_pause_holds_everything_that_waits_for_the_account
+                a_lane_is_paused_by_itself
+                what_was_on_the_wire_when_its_lane_was_paused_is_held_too
                 what_is_told_through_a_paused_account_is_held_from_the_start
                 who_resumes_an_account_sets_free_what_was_held_for_it
                 several_accounts_are_resumed_in_one_call
@@ -180,6 +182,11 @@ macro_rules! outbox_suite {
                 an_earlier_end_waits_for_what_is_on_the_wire
                 conversations_do_not_wait_for_each_other
                 a_close_follows_what_was_opened
+                what_went_before_is_handed_on
+                a_first_that_failed_hands_nothing_on
+                what_opens_behind_a_close_that_waits_gets_nothing_handed_on
+                a_close_may_go_by_itself_where_nothing_is_open
+                a_close_that_may_go_by_itself_closes_what_is_open
                 a_close_supersedes_openings_that_never_left
                 a_close_supersedes_what_is_held_and_never_left
                 a_close_leaves_later_openings_alone

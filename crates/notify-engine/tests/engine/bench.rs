@@ -13,8 +13,8 @@ use notify_core::{
     DeliveryContext, Execution, Failure, Limits, Malformed, Message, Notification,
     NotificationKind, NotificationOptions, Outcome, Payload, Phases, Prepared, Problem, Problems,
     Provider, ProviderDescriptor, Rate, Receipt, Recipient, Reconciled, Registry, SecretError,
-    SecretRef, SecretSource, Secrets, Target, TerminalPhase, Timestamp, Transport, Workflow,
-    WorkflowEnded, WorkflowName,
+    SecretRef, SecretSource, Secrets, Success, Target, TerminalPhase, Timestamp, Transport,
+    Workflow, WorkflowEnded, WorkflowName,
 };
 use notify_engine::{Builder, Engine, Settings};
 use notify_outbox::{DeliveryQuery, DeliveryRecord, DeliveryState, Status};
@@ -40,6 +40,8 @@ pub(crate) struct Vendor {
     pub(crate) token: String,
     /// What each of them said beside the headline.
     pub(crate) details: Vec<Vec<String>>,
+    /// How many deliveries each attempt was for.
+    pub(crate) attempts: Vec<usize>,
     /// What it says of attempts that nobody knows the outcome of.
     pub(crate) remembers: Option<Reconciled>,
 }
@@ -104,6 +106,11 @@ pub(crate) struct FakeConfig {
     closes: bool,
     #[serde(default)]
     one_a_second: bool,
+    /// What a named success does: `ends` or `apart`.
+    success: Option<String>,
+    /// Whether all recipients of a notification are told at once.
+    #[serde(default)]
+    together: bool,
     token: SecretRef,
 }
 
@@ -130,11 +137,20 @@ impl Account for FakeAccount {
     fn capabilities(&self) -> Capabilities {
         let vendor = vendor(self.id.name.as_str());
         let reconciles = vendor.lock().unwrap().remembers.is_some();
-        match (self.config.closes, reconciles) {
+        let can = match (self.config.closes, reconciles) {
             (true, _) => Capabilities::none().closes(),
             (false, true) => Capabilities::none().reconciles(),
             (false, false) => Capabilities::none(),
+        };
+        if self.config.together {
+            can.batches()
+        } else {
+            can
         }
+    }
+
+    fn together(&self, _: &Notification) -> bool {
+        self.config.together
     }
 
     fn limits(&self) -> Limits {
@@ -148,7 +164,13 @@ impl Account for FakeAccount {
     fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
         let target = Target::lane(to.as_str());
         Ok(if self.config.closes {
-            target.conversation(Continuity::Workflow)
+            target.conversation(Continuity::Workflow).success(
+                match self.config.success.as_deref() {
+                    Some("ends") => Success::Ends,
+                    Some("apart") => Success::Apart,
+                    _ => Success::Closes,
+                },
+            )
         } else {
             target
         })
@@ -161,7 +183,10 @@ impl Account for FakeAccount {
             .map(|one| format!("{one:?}"))
             .collect();
         let (action, headline) = (delivery.action.name(), &message.headline);
-        Payload::json(&(format!("{action} {headline}"), lines))
+        let earlier = delivery.earlier.filter(|_| self.config.success.is_some());
+        let earlier = earlier.map(|receipt| format!(" after {receipt}"));
+        let earlier = earlier.unwrap_or_default();
+        Payload::json(&(format!("{action} {headline}{earlier}"), lines))
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {
@@ -184,7 +209,22 @@ impl Account for FakeAccount {
 #[async_trait]
 impl Transport for FakeTransport {
     async fn deliver(&self, _: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome> {
-        let prepared = &batch[0];
+        self.0.lock().unwrap().attempts.push(batch.len());
+        let mut outcomes = Vec::new();
+        for prepared in batch {
+            outcomes.push(self.one(prepared).await);
+        }
+        outcomes
+    }
+
+    async fn reconcile(&self, _: &DeliveryContext<'_>, _: &Prepared) -> Reconciled {
+        let remembers = self.0.lock().unwrap().remembers.clone();
+        remembers.unwrap_or(Reconciled::Unknown)
+    }
+}
+
+impl FakeTransport {
+    async fn one(&self, prepared: &Prepared) -> Outcome {
         let script = {
             let mut vendor = self.0.lock().unwrap();
             let to = prepared.recipient.to_string();
@@ -195,21 +235,16 @@ impl Transport for FakeTransport {
                 .push((to.clone(), prepared.id.to_string(), body.0));
             vendor.details.push(body.1);
             if vendor.revoked.contains(&self.1) {
-                return vec![Outcome::rejected(Reason::Auth, "token_revoked")];
+                return Outcome::rejected(Reason::Auth, "token_revoked");
             }
             vendor.scripts.get_mut(&to).and_then(VecDeque::pop_front)
         };
         match script {
-            None => vec![Outcome::Delivered(Receipt::new("ok"))],
-            Some(Script::Give(outcome)) => vec![outcome],
+            None => Outcome::Delivered(Receipt::new("ok")),
+            Some(Script::Give(outcome)) => outcome,
             Some(Script::Panic) => panic!("the provider is broken"),
             Some(Script::Hang) => std::future::pending().await,
         }
-    }
-
-    async fn reconcile(&self, _: &DeliveryContext<'_>, _: &Prepared) -> Reconciled {
-        let remembers = self.0.lock().unwrap().remembers.clone();
-        remembers.unwrap_or(Reconciled::Unknown)
     }
 }
 
@@ -241,6 +276,8 @@ pub(crate) struct Bench {
     pub(crate) workflow: &'static str,
     pub(crate) closes: bool,
     pub(crate) one_a_second: bool,
+    pub(crate) success: Option<&'static str>,
+    pub(crate) together: bool,
     pub(crate) notifications: Vec<Notification>,
 }
 
@@ -276,6 +313,8 @@ impl Bench {
             workflow: "etl",
             closes: false,
             one_a_second: false,
+            success: None,
+            together: false,
             notifications,
         }
     }
@@ -298,6 +337,8 @@ impl Bench {
     pub(crate) fn config(&self) -> Config {
         let section = serde_json::json!({"fake": {&self.account: {
             "closes": self.closes,
+            "success": self.success,
+            "together": self.together,
             "one_a_second": self.one_a_second,
             "token": {"env": "TOKEN"},
         }}});
@@ -343,6 +384,11 @@ impl Bench {
         seen.iter()
             .map(|(to, _, body)| (to.clone(), body.clone()))
             .collect()
+    }
+
+    /// How many deliveries each attempt was for.
+    pub(crate) fn attempts(&self) -> Vec<usize> {
+        vendor(&self.account).lock().unwrap().attempts.clone()
     }
 
     pub(crate) fn ids(&self) -> Vec<String> {

@@ -5,6 +5,7 @@
 mod bench;
 mod flow;
 mod handle;
+mod talk;
 
 use std::time::Duration;
 
@@ -439,7 +440,7 @@ async fn what_was_opened_again_behind_a_close_is_closed_by_the_next_success() {
 }
 
 #[tokio::test]
-async fn one_bad_key_of_an_account_holds_its_own_deliveries_only() {
+async fn one_bad_key_of_an_account_pauses_its_own_lane_only() {
     let bench = Bench::new("one-key", vec![told(Failed, &["a", "b"])]);
     let refused = || Outcome::rejected(Reason::Auth, "invalid routing key").in_lane();
     bench.script("a", Script::Give(refused()));
@@ -452,12 +453,18 @@ async fn one_bad_key_of_an_account_holds_its_own_deliveries_only() {
     now.sort();
     let state = |topic: &str, state| (topic.to_owned(), state);
     let expected = [
-        state("a", Delivered),
+        state("a", Held),
         state("a", Held),
         state("b", Delivered),
         state("b", Delivered),
     ];
     assert_eq!(now, expected);
+    let to: Vec<String> = bench.seen().into_iter().map(|(to, _)| to).collect();
+    assert_eq!(
+        to,
+        ["a", "b", "b"],
+        "a key that is refused is not tried again"
+    );
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ fn a_file_of_a_newer_program_is_refused_and_left_as_it_is() {
     assert_eq!(before.len(), 2, "the file and its log");
     let said = refusal(&copy.path());
     assert!(
-        said.contains("has schema 99, and this program knows up to 2: use the newer program"),
+        said.contains("has schema 99, and this program knows up to 3: use the newer program"),
         "{said}"
     );
     let after: Vec<_> = copy
@@ -181,7 +181,7 @@ fn programs_that_open_one_file_at_once_do_not_clash() {
                 .query_row(versions, [], |row| row.get(0))
                 .unwrap()
         };
-        assert_eq!((count(&file), count(&old)), (2, 2));
+        assert_eq!((count(&file), count(&old)), (3, 3));
         assert!(bytes_in(file.path().parent().unwrap()).len() <= 3);
     }
 }

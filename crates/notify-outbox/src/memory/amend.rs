@@ -33,6 +33,7 @@ impl Ledger {
             row.gate_at = open();
         }
         for seq in self.lanes_of(account)? {
+            self.lanes.get_mut(seq)?.paused = None;
             let held: Vec<Seq> = self
                 .lanes
                 .get(seq)?

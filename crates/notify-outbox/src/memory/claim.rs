@@ -126,10 +126,8 @@ impl Ledger {
 
     fn leased(&self, seq: Seq, age: Duration) -> Result<Leased, OutboxError> {
         let row = self.deliveries.get(seq)?;
-        let conversation = row.conversation.map(|conversation| {
-            let conversation = self.conversations.get(conversation)?;
-            Ok::<_, OutboxError>(conversation.key.clone())
-        });
+        let conversation = row.conversation.map(|one| self.conversations.get(one));
+        let conversation = conversation.transpose()?;
         let group = row.summary.and_then(|leader| self.groups.get(&leader));
         Ok(Leased {
             id: row.id,
@@ -144,7 +142,8 @@ impl Ledger {
             account: self.accounts.get(row.account)?.id.clone(),
             recipient: row.recipient.clone(),
             action: row.action,
-            conversation: conversation.transpose()?,
+            conversation: conversation.map(|one| one.key.clone()),
+            earlier: conversation.and_then(|one| one.receipt.clone()),
             summary: group.map(|group| group.summary.clone()),
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use notify_core::Action;
+use notify_core::{Action, Receipt};
 
 use crate::memory::ledger::Ledger;
 use crate::memory::rows::{Conversation, Order, Seq};
@@ -27,6 +27,7 @@ struct Member {
     leased: bool,
     tries: u32,
     blocked: bool,
+    alone: bool,
 }
 
 impl Member {
@@ -60,6 +61,7 @@ impl Ledger {
                 conversation.lane.clone_from(&delivery.lane);
                 conversation.recipient = delivery.recipient.clone();
                 conversation.spec = Arc::clone(&delivery.spec);
+                conversation.receipt = None;
                 self.move_conversation(seq, ConversationState::Planned)?;
             }
         } else if !opens && !late {
@@ -89,6 +91,7 @@ impl Ledger {
             spec: Arc::clone(&delivery.spec),
             opened: order,
             closed: None,
+            receipt: None,
             members: BTreeSet::new(),
         });
         let of_account = &mut self.accounts.get_mut(account)?.conversations;
@@ -118,14 +121,16 @@ impl Ledger {
         conversation: Seq,
         action: Action,
         order: Order,
+        receipt: &Receipt,
     ) -> Result<(), OutboxError> {
-        let opened = self.conversations.get(conversation)?.opened;
+        let row = self.conversations.get_mut(conversation)?;
         let state = match action {
             // A later opening that waits behind this close will open the conversation anew.
-            Action::Close if opened > order => ConversationState::Planned,
+            Action::Close if row.opened > order => ConversationState::Planned,
             Action::Close => ConversationState::Closed,
             _ => ConversationState::Open,
         };
+        row.receipt = (state == ConversationState::Open).then(|| receipt.clone());
         self.move_conversation(conversation, state)
     }
 
@@ -145,14 +150,19 @@ impl Ledger {
     /// Lets the earliest unsettled delivery of a conversation go, and only that one.
     ///
     /// A close supersedes earlier deliveries that were never on the wire; one that may have been is
-    /// waited for. A close with nothing to close is skipped.
+    /// waited for. A close with nothing to close is skipped, or goes by
+    /// itself where that was planned.
     pub(super) fn advance(&mut self, conversation: Seq) -> Result<(), OutboxError> {
         let members = self.supersede(self.members(conversation)?)?;
         let mut head_found = members.iter().any(|member| member.leased);
         for member in members.into_iter().filter(|member| !member.leased) {
             let closes = member.action == Action::Close;
             if !head_found && closes && !self.is_open(conversation)? {
-                self.end(member.seq, DeliveryState::Skipped, "nothing open")?;
+                if member.alone {
+                    self.let_go(member.seq)?;
+                } else {
+                    self.end(member.seq, DeliveryState::Skipped, "nothing open")?;
+                }
                 self.end_unopened(conversation, member.order)?;
                 continue;
             }
@@ -163,6 +173,15 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Lets a close go by itself, as a message that belongs to no conversation.
+    fn let_go(&mut self, seq: Seq) -> Result<(), OutboxError> {
+        self.change(seq, |row| {
+            row.action = Action::Send;
+            row.conversation = None;
+            row.blocked = false;
+        })
     }
 
     fn members(&self, conversation: Seq) -> Result<Vec<Member>, OutboxError> {
@@ -178,6 +197,7 @@ impl Ledger {
                     leased: row.state == DeliveryState::Leased,
                     tries: row.tries,
                     blocked: row.blocked,
+                    alone: row.alone,
                 })
             })
             .collect()

@@ -20,6 +20,7 @@ impl Lane {
             gate_at,
             next_at: open(),
             silent: 0,
+            paused: None,
             leased: 0,
             single: BTreeSet::new(),
             fixed: BTreeSet::new(),

@@ -101,7 +101,7 @@ impl Ledger {
         Ok(seq)
     }
 
-    /// Changes a delivery, which stays in its lane and its conversation.
+    /// Changes a delivery, which stays in its lane.
     pub(super) fn change(
         &mut self,
         seq: Seq,

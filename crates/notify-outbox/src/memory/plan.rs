@@ -95,7 +95,7 @@ impl Ledger {
         };
         let late = joined.as_ref().is_some_and(|joined| joined.late);
         let conversation = joined.map(|joined| joined.seq);
-        let paused = self.accounts.get(account)?.paused.clone();
+        let paused = self.paused(account, lane)?;
         let (state, reason) = begins(delivery.state, late, paused);
         self.insert(Delivery {
             id: delivery.id,
@@ -107,6 +107,7 @@ impl Ledger {
             recipient: delivery.recipient,
             action: delivery.action,
             conversation,
+            alone: delivery.alone,
             order,
             state,
             reason,

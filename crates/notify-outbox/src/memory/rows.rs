@@ -142,6 +142,8 @@ pub(super) struct Lane {
     pub(super) next_at: Timestamp,
     /// Attempts in a row that nobody answered.
     pub(super) silent: u32,
+    /// Why the lane alone is paused, while it is.
+    pub(super) paused: Option<String>,
     /// How many deliveries are leased.
     pub(super) leased: usize,
     /// What waits for its time and may go into a summary.
@@ -171,6 +173,8 @@ pub(super) struct Conversation {
     pub(super) opened: Order,
     /// The latest close that was planned: an older opening is pointless.
     pub(super) closed: Option<Order>,
+    /// What the vendor gave for the last delivery that arrived, while the conversation is open.
+    pub(super) receipt: Option<Receipt>,
     /// Its deliveries that are not settled.
     pub(super) members: BTreeSet<(Order, Seq)>,
 }
@@ -194,6 +198,8 @@ pub(super) struct Delivery {
     pub(super) recipient: Recipient,
     pub(super) action: Action,
     pub(super) conversation: Option<Seq>,
+    /// A close that finds nothing open goes by itself.
+    pub(super) alone: bool,
     /// The end that it tells of.
     pub(super) order: Order,
     pub(super) state: DeliveryState,

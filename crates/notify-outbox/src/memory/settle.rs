@@ -6,7 +6,7 @@ use crate::memory::ledger::Ledger;
 use crate::memory::rows::Seq;
 use crate::outbox::OutboxError;
 use crate::record::{DeliveryState, Settled};
-use crate::settle::{Decision, Next, Release, Settlement, Wait, quiet};
+use crate::settle::{Decision, Next, Pause, Release, Settlement, Wait, quiet};
 
 impl Ledger {
     pub(super) fn settle(
@@ -25,8 +25,8 @@ impl Ledger {
         let (action, order) = (row.action, row.order);
         let decision = settlement.decision;
         self.apply(now, seq, &decision)?;
-        if let (Some(conversation), Next::Delivered(_)) = (conversation, &decision.next) {
-            self.arrived(conversation, action, order)?;
+        if let (Some(conversation), Next::Delivered(receipt)) = (conversation, &decision.next) {
+            self.arrived(conversation, action, order, receipt)?;
         } else if decision.unsure {
             self.may_be_open(seq)?;
         }
@@ -35,8 +35,8 @@ impl Ledger {
         if let Some(wait) = decision.wait {
             self.wait(now, account, lane, wait)?;
         }
-        if let Some(reason) = decision.pause {
-            self.pause(account, reason)?;
+        if let Some(pause) = decision.pause {
+            self.pause(account, lane, pause)?;
         }
         Ok(Settled::Done)
     }
@@ -105,9 +105,14 @@ impl Ledger {
             .try_for_each(|lane| self.shut(lane, until))
     }
 
-    /// Pauses an account and holds everything that waits for it.
-    fn pause(&mut self, account: Seq, reason: String) -> Result<(), OutboxError> {
-        for lane in self.lanes_of(account)? {
+    /// Pauses an account or one of its lanes, and holds everything that waits for it.
+    fn pause(&mut self, account: Seq, lane: Seq, pause: Pause) -> Result<(), OutboxError> {
+        let Pause { scope, reason } = pause;
+        let lanes = match scope {
+            Scope::Lane => vec![lane],
+            Scope::Account => self.lanes_of(account)?,
+        };
+        for lane in lanes {
             let lane = self.lanes.get(lane)?;
             let queues = [&lane.single, &lane.fixed, &lane.blocked];
             let pending: Vec<Seq> = queues.into_iter().flatten().map(|(_, seq)| *seq).collect();
@@ -115,14 +120,23 @@ impl Ledger {
                 self.hold(seq, Release::Account, &reason)?;
             }
         }
-        self.accounts.get_mut(account)?.paused = Some(reason);
+        match scope {
+            Scope::Lane => self.lanes.get_mut(lane)?.paused = Some(reason),
+            Scope::Account => self.accounts.get_mut(account)?.paused = Some(reason),
+        }
         Ok(())
     }
 
-    /// Holds a delivery that was on the wire while its account was paused, and what it stands for.
+    /// Tells why nothing goes through a lane, where it or its account is paused.
+    pub(super) fn paused(&self, account: Seq, lane: Seq) -> Result<Option<String>, OutboxError> {
+        let account = self.accounts.get(account)?.paused.as_ref();
+        Ok(account.or(self.lanes.get(lane)?.paused.as_ref()).cloned())
+    }
+
+    /// Holds a delivery that was on the wire while its account or lane was paused, and what it stands for.
     pub(super) fn hold_if_paused(&mut self, seq: Seq) -> Result<(), OutboxError> {
-        let account = self.deliveries.get(seq)?.account;
-        let Some(reason) = self.accounts.get(account)?.paused.clone() else {
+        let row = self.deliveries.get(seq)?;
+        let Some(reason) = self.paused(row.account, row.lane)? else {
             return Ok(());
         };
         let mut all = self.all_of(seq)?.into_iter();

@@ -89,6 +89,7 @@ fn plan(outbox: &MemoryOutbox) -> Vec<DeliveryId> {
                 lane: "ops".to_owned(),
                 recipient,
                 action: Action::Send,
+                alone: false,
                 conversation: None,
                 state: NewState::Pending,
             };

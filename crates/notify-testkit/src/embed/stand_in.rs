@@ -113,6 +113,14 @@ impl Account for Replaced {
         Limits::none()
     }
 
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.account.default_recipients()
+    }
+
+    fn together(&self, notification: &Notification) -> bool {
+        self.account.together(notification)
+    }
+
     fn deadline(&self) -> Duration {
         self.account.deadline()
     }

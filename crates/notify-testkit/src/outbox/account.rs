@@ -26,6 +26,35 @@ pub async fn a_pause_holds_everything_that_waits_for_the_account(bench: Bench) {
     assert_eq!((status.held, status.pending), (2, 0));
 }
 
+pub async fn a_lane_is_paused_by_itself(mut bench: Bench) {
+    let told = [to("a"), to("b").lane("a"), to("c")];
+    let [first, waits, other] = bench.tell(run(1), told).await;
+    let leased = bench.claim(claim().most_per_lane(1)).await;
+    assert_eq!(ids(&leased), [first, other]);
+    bench.settle(&leased[0], refused().pause_lane()).await;
+    assert_eq!(bench.states(&[first, waits, other]).await, [Held, Held, Leased]);
+    assert_eq!(bench.reason(waits).await, "auth: invalid_auth");
+    bench.settle(&leased[1], again(secs(0))).await;
+    bench.restart();
+    let [later, elsewhere] = bench.tell(run(2), [to("a"), to("d")]).await;
+    assert_eq!(bench.state(later).await, Held);
+    assert_eq!(ids(&bench.claim(claim()).await), [other, elsewhere]);
+    assert_eq!(bench.resume(&[ONE]).await, 3);
+    bench.restart();
+    let [new] = bench.tell(run(3), [to("a")]).await;
+    assert_eq!(ids(&bench.claim(claim()).await), [first, waits, later, new]);
+}
+
+pub async fn what_was_on_the_wire_when_its_lane_was_paused_is_held_too(bench: Bench) {
+    let [first, second] = bench.tell(run(1), [to("a"), to("b").lane("a")]).await;
+    let leased = bench.claim(claim()).await;
+    assert_eq!(ids(&leased), [first, second]);
+    bench.settle(&leased[0], refused().pause_lane()).await;
+    bench.settle(&leased[1], again(secs(0))).await;
+    assert_eq!(bench.states(&[first, second]).await, [Held, Held]);
+    assert_eq!(bench.resume(&[ONE]).await, 2);
+}
+
 pub async fn what_is_told_through_a_paused_account_is_held_from_the_start(mut bench: Bench) {
     bench.tell(run(1), [to("a")]).await;
     bench.attempt(refused().pause()).await;

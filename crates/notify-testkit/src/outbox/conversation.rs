@@ -1,6 +1,6 @@
 //! Conversations: what one end opened and a later one closes, in the order in which they happened.
 
-use notify_core::DeliveryId;
+use notify_core::{Action, DeliveryId, Receipt};
 use notify_outbox::EventState;
 use notify_outbox::DeliveryState::{
     Delivered, Expired, Held, Leased, Pending, Rejected, Skipped, Superseded,
@@ -8,7 +8,7 @@ use notify_outbox::DeliveryState::{
 
 use crate::outbox::bench::{Bench, ids};
 use crate::outbox::make::{
-    Came, ONE, TWO, Told, again, claim, delivered, doubtful, refused, rejected, run, secs, to,
+    Came, ONE, TWO, Told, again, claim, delivered, delivered_as, doubtful, refused, rejected, run, secs, to,
     unknown,
 };
 
@@ -80,6 +80,72 @@ pub async fn a_close_follows_what_was_opened(bench: Bench) {
     let close = at(&bench, 20, closes()).await;
     assert_eq!(bench.attempt(delivered()).await.id, close);
     assert!(bench.status().await.is_idle());
+}
+
+pub async fn what_went_before_is_handed_on(mut bench: Bench) {
+    let mut earlier = None;
+    for (second, name) in [(10, "first"), (20, "second"), (30, "third")] {
+        at(&bench, second, opens()).await;
+        let leased = bench.claim_one(claim()).await;
+        assert_eq!(leased.earlier.clone().map(|receipt| receipt.id), earlier);
+        bench.restart();
+        bench.settle(&leased, delivered_as(name)).await;
+        earlier = Some(name.to_owned());
+    }
+    at(&bench, 40, closes()).await;
+    let close = bench.claim_one(claim()).await;
+    let receipt = close.earlier.clone().expect("what is closed has a receipt");
+    assert_eq!(receipt, Receipt::new("third").fact("channel", "ops"));
+    bench.settle(&close, delivered_as("close")).await;
+    at(&bench, 50, opens()).await;
+    assert_eq!(bench.claim_one(claim()).await.earlier, None, "what was closed opens anew");
+}
+
+pub async fn a_first_that_failed_hands_nothing_on(bench: Bench) {
+    at(&bench, 10, opens()).await;
+    bench.attempt(rejected()).await;
+    at(&bench, 20, opens()).await;
+    let second = bench.claim_one(claim()).await;
+    assert_eq!(second.earlier, None);
+    bench.settle(&second, unknown(secs(0))).await;
+    let again = bench.claim_one(claim()).await;
+    assert_eq!((again.id, again.earlier), (second.id, None));
+}
+
+pub async fn what_opens_behind_a_close_that_waits_gets_nothing_handed_on(bench: Bench) {
+    at(&bench, 10, opens()).await;
+    bench.attempt(delivered()).await;
+    at(&bench, 20, closes()).await;
+    let close = bench.claim_one(claim()).await;
+    at(&bench, 30, opens()).await;
+    bench.settle(&close, delivered()).await;
+    assert_eq!(bench.claim_one(claim()).await.earlier, None);
+}
+
+pub async fn a_close_may_go_by_itself_where_nothing_is_open(bench: Bench) {
+    let opening = at(&bench, 10, opens()).await;
+    let close = at(&bench, 20, closes().or_alone()).await;
+    assert_eq!(bench.states(&[opening, close]).await, [Superseded, Pending]);
+    let leased = bench.claim_one(claim()).await;
+    assert_eq!((leased.id, leased.action), (close, Action::Send));
+    assert_eq!((leased.conversation.clone(), leased.earlier.clone()), (None, None));
+    bench.settle(&leased, delivered()).await;
+    assert!(bench.status().await.is_idle());
+    let next = at(&bench, 30, opens()).await;
+    assert_eq!(bench.attempt(delivered()).await.id, next);
+}
+
+pub async fn a_close_that_may_go_by_itself_closes_what_is_open(bench: Bench) {
+    at(&bench, 10, opens()).await;
+    let opening = bench.claim_one(claim()).await;
+    let close = at(&bench, 20, closes().or_alone()).await;
+    assert!(bench.claim(claim()).await.is_empty(), "it waits for what may open");
+    bench.settle(&opening, delivered()).await;
+    let leased = bench.claim_one(claim()).await;
+    assert_eq!((leased.id, leased.action), (close, Action::Close));
+    assert_eq!(leased.conversation.as_deref(), Some("key"));
+    bench.settle(&leased, delivered()).await;
+    assert_eq!(open_conversations(&bench).await, 0);
 }
 
 pub async fn a_close_supersedes_openings_that_never_left(bench: Bench) {

@@ -10,7 +10,7 @@ use notify_core::{
 };
 use notify_outbox::record::delivery_id;
 use notify_outbox::{
-    Claim, Decision, EventId, NewDelivery, NewEvent, NewState, Next, Release, Serve, Spec,
+    Claim, Decision, EventId, NewDelivery, NewEvent, NewState, Next, Pause, Release, Serve, Spec,
     SpecDigest, Wait, WorkflowKey,
 };
 use serde_json::json;
@@ -146,6 +146,7 @@ pub fn to(recipient: impl Display) -> Told {
         recipient,
         action: Action::Send,
         conversation: None,
+        alone: false,
         if_unknown: IfUnknown::Resend,
         state: NewState::Pending,
     }
@@ -159,6 +160,7 @@ pub struct Told {
     recipient: String,
     action: Action,
     conversation: Option<String>,
+    alone: bool,
     if_unknown: IfUnknown,
     state: NewState,
 }
@@ -194,6 +196,13 @@ impl Told {
         self
     }
 
+    /// Lets a close go by itself where nothing is open.
+    #[must_use]
+    pub fn or_alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
     /// Holds it when nobody knows whether it arrived.
     #[must_use]
     pub fn hold_if_unknown(mut self) -> Self {
@@ -226,6 +235,7 @@ impl Told {
             recipient,
             action: self.action,
             conversation: self.conversation.clone(),
+            alone: self.alone,
             state: self.state.clone(),
         }
     }
@@ -404,15 +414,31 @@ impl Came {
 
     /// Pauses the account.
     #[must_use]
-    pub fn pause(mut self) -> Self {
-        self.decision.pause = self.decision.reason.clone();
+    pub fn pause(self) -> Self {
+        self.pauses(Scope::Account)
+    }
+
+    /// Pauses the lane alone.
+    #[must_use]
+    pub fn pause_lane(self) -> Self {
+        self.pauses(Scope::Lane)
+    }
+
+    fn pauses(mut self, scope: Scope) -> Self {
+        let reason = self.decision.reason.clone();
+        self.decision.pause = reason.map(|reason| Pause { scope, reason });
         self
     }
 }
 
 /// The vendor took it and calls it `receipt-1`.
 pub fn delivered() -> Came {
-    let receipt = Receipt::new("receipt-1").fact("channel", "ops");
+    delivered_as("receipt-1")
+}
+
+/// The vendor took it and calls it so.
+pub(crate) fn delivered_as(receipt: &str) -> Came {
+    let receipt = Receipt::new(receipt).fact("channel", "ops");
     let next = Next::Delivered(receipt.clone());
     Came::to(Outcome::Delivered(receipt), next, None)
 }

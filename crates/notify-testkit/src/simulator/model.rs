@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use notify_core::{
-    AccountId, Action, DeliveryId, IfUnknown, Past, Rate, Scope, TerminalPhase, Timestamp,
+    AccountId, Action, DeliveryId, IfUnknown, Past, Rate, Receipt, Scope, TerminalPhase, Timestamp,
 };
 use notify_outbox::{EventId, EventState, NewEvent, Release, Summary, WorkflowKey};
 use uuid::Uuid;
@@ -79,6 +79,8 @@ pub(crate) struct Lane {
     recent: VecDeque<Timestamp>,
     silent_min: u32,
     silent_max: u32,
+    /// It is paused by itself.
+    paused: bool,
     /// Something may be held here until the account works again.
     may_be_held: bool,
     leased: BTreeSet<DeliveryId>,
@@ -115,6 +117,8 @@ pub(crate) struct Known {
     pub(crate) lane: usize,
     pub(crate) action: Action,
     pub(crate) conversation: Option<String>,
+    /// It may go by itself, where nothing is open.
+    alone: bool,
     pub(crate) order: Order,
     pub(crate) if_unknown: IfUnknown,
     pub(crate) state: State,
@@ -169,6 +173,8 @@ pub(crate) struct Wire {
 #[derive(Debug, Default)]
 struct Conversation {
     open: bool,
+    /// What is handed on: the receipt of the last one that is on record as arrived, while it is open.
+    receipt: Option<Receipt>,
     closed_by: Option<Order>,
     closes: BTreeSet<DeliveryId>,
     /// Somebody replayed or dropped something, which may set the order aside.
@@ -271,6 +277,7 @@ impl Model {
             recent: VecDeque::new(),
             silent_min: 0,
             silent_max: 0,
+            paused: false,
             may_be_held: false,
             leased: BTreeSet::new(),
             due: BTreeSet::new(),
@@ -329,7 +336,7 @@ impl Model {
             .expect("only known ones change");
         let lane = &mut self.lanes[known.lane];
         lane.due.remove(&(known.not_before_max, id));
-        known.uncertain = self.accounts[lane.account].paused;
+        known.uncertain = self.accounts[lane.account].paused || lane.paused;
         known.not_before_min = at;
         known.not_before_max = at;
         self.change(id, State::Pending);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use notify_core::{
     AccountId, Accounts, Config, ProviderDescriptor, Rate, Registry, SecretError, SecretRef,
-    SecretSource, TerminalPhase, Workflow,
+    SecretSource, Success, TerminalPhase, Workflow,
 };
 use notify_engine::Settings;
 use notify_outbox::Policy;
@@ -22,6 +22,7 @@ pub(crate) const ENGINES: usize = 2;
 pub(crate) struct AccountPlan {
     pub(crate) id: AccountId,
     pub(crate) closes: Option<&'static str>,
+    pub(crate) success: Success,
     pub(crate) reconciles: bool,
     pub(crate) deadline: Duration,
     pub(crate) rate: Option<Rate>,
@@ -325,12 +326,16 @@ fn account(index: u64, collapse_after: Option<usize>, rng: &mut Rng) -> AccountP
     AccountPlan {
         id: format!("sim.a{index}").parse().expect("a good name"),
         closes,
+        success: match rng.between(0, 3) {
+            0 => Success::Ends,
+            1 => Success::Apart,
+            _ => Success::Closes,
+        },
         reconciles: rng.chance(25),
         deadline,
         rate,
         one_lane: rng.chance(25),
-        // The engine sums nothing up for an account that closes.
-        collapses: collapse_after.filter(|_| closes.is_none()),
+        collapses: collapse_after,
     }
 }
 

@@ -125,7 +125,8 @@ impl Account for SimAccount {
             Some("workflow") => target.conversation(Continuity::Workflow),
             Some(_) => target.conversation(Continuity::Execution),
             None => target,
-        })
+        }
+        .success(self.plan.success))
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use notify_core::{IfUnknown, Timestamp};
+use notify_core::{Action, IfUnknown, Timestamp};
 use notify_outbox::{Claim, Leased, Release, settle};
 
 use super::{Model, NEARLY, State, Wire, keeps};
@@ -94,10 +94,21 @@ impl Model {
             }
             self.lost(one.id, now, steps);
         }
+        let went_alone = self.lets_go(one);
         let known = &self.deliveries[&one.id];
         let (lane, state) = (known.lane, known.state);
         let account = self.lanes[lane].account;
         let mut wrong = Vec::new();
+        wrong.extend(went_alone);
+        let key = known.conversation.clone().map(|key| (account, key));
+        let conversation = key.and_then(|key| self.conversations.get(&key));
+        let earlier = conversation.and_then(|one| one.receipt.clone());
+        if one.earlier != earlier {
+            wrong.push(format!(
+                "law 4: {:?} went before it, not {earlier:?}",
+                one.earlier
+            ));
+        }
         match state {
             State::Pending | State::Leased { .. } => {}
             State::Delivered
@@ -227,6 +238,22 @@ impl Model {
         Some(lane)
     }
 
+    /// Takes in that a close goes by itself, where it may; says what is wrong with that.
+    fn lets_go(&mut self, one: &Leased) -> Option<String> {
+        let known = self.deliveries.get_mut(&one.id)?;
+        let goes = known.alone && known.action == Action::Close && one.action == Action::Send;
+        if !goes {
+            return None;
+        }
+        known.action = Action::Send;
+        let key = known.conversation.take()?;
+        let lane = &mut self.lanes[known.lane];
+        lane.sends += 1;
+        let conversation = self.conversations.get(&(lane.account, key))?;
+        let left_open = conversation.open && !conversation.tampered;
+        left_open.then(|| "law 4: it goes by itself, and leaves open what is".to_owned())
+    }
+
     fn in_bounds(&mut self, lane: usize, count: usize, claim: &Claim, now: Timestamp) {
         let state = &self.lanes[lane];
         let valid = |id: &&notify_core::DeliveryId| matches!(self.deliveries[*id].state, State::Leased { until_min, .. } if until_min > now);
@@ -253,6 +280,7 @@ impl Model {
             let lane = &mut self.lanes[*index];
             let free = lane.leased.is_empty()
                 && !lane.summed
+                && !lane.paused
                 && lane.gate_max <= now
                 && (rate.is_none() || lane.next_max <= now);
             if !free {
@@ -286,6 +314,7 @@ impl Model {
             let mut freed = was_paused;
             for index in self.accounts[account].lanes.clone() {
                 let lane = &mut self.lanes[index];
+                lane.paused = false;
                 if was_paused || std::mem::take(&mut lane.may_be_held) {
                     lane.may_be_held = false;
                     lane.gate_min = lane.gate_min.min(now);

@@ -250,6 +250,7 @@ impl Model {
             lane,
             action: delivery.action,
             conversation: delivery.conversation.clone(),
+            alone: delivery.alone,
             order: (ended_at, event),
             if_unknown: delivery.if_unknown,
             // From nothing: a settled state, so that the lane's count is right.
@@ -273,7 +274,7 @@ impl Model {
         };
         self.deliveries.insert(delivery.id, known);
         if skipped.is_none() {
-            if self.accounts[account].paused {
+            if self.accounts[account].paused || self.lanes[lane].paused {
                 self.lanes[lane].may_be_held = true;
                 self.change(delivery.id, State::Held(Release::Account));
             } else {

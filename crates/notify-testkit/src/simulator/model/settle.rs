@@ -1,6 +1,6 @@
 //! What an attempt came to, and what has to wait for it.
 
-use notify_core::{Action, Cause, DeliveryId, Outcome, Reason, Scope, Timestamp};
+use notify_core::{Action, Cause, DeliveryId, Outcome, Reason, Receipt, Scope, Timestamp};
 use notify_outbox::{Decision, Next, Release, Settled, Settlement, settle};
 
 use super::{Model, State, capped};
@@ -78,7 +78,7 @@ impl Model {
         self.count(id, !throttled);
         match outcome {
             Outcome::Unknown { .. } => self.unknown(id),
-            Outcome::Delivered(_) => self.arrived(id),
+            Outcome::Delivered(receipt) => self.arrived(id, receipt),
             _ => {}
         }
         match &decision.next {
@@ -93,13 +93,13 @@ impl Model {
             }
         }
         self.gate(id, outcome, decision, now);
-        if decision.pause.is_some() {
-            self.pause(id);
+        if let Some(pause) = &decision.pause {
+            self.pause(id, pause.scope);
         }
     }
 
     /// Notes that the ledger has a delivery as delivered.
-    fn arrived(&mut self, id: DeliveryId) {
+    fn arrived(&mut self, id: DeliveryId, receipt: &Receipt) {
         let known = &self.deliveries[&id];
         let number = known.number;
         let taken = self
@@ -107,11 +107,11 @@ impl Model {
             .get(&known.wire)
             .is_some_and(|wire| wire.takes > 0);
         let account = self.lanes[known.lane].account;
-        if known.action == Action::Close
-            && let Some(key) = known.conversation.clone()
-        {
+        let (closes, key) = (known.action == Action::Close, known.conversation.clone());
+        if let Some(key) = key {
             let conversation = self.conversations.entry((account, key)).or_default();
-            conversation.open = false;
+            conversation.open &= !closes;
+            conversation.receipt = (!closes).then(|| receipt.clone());
         }
         if !taken {
             self.violate(format!(
@@ -162,20 +162,28 @@ impl Model {
         }
     }
 
-    fn pause(&mut self, id: DeliveryId) {
-        let account = self.lanes[self.deliveries[&id].lane].account;
-        self.accounts[account].paused = true;
-        for lane in self.accounts[account].lanes.clone() {
-            self.lanes[lane].may_be_held = true;
+    /// Holds everything that waits in the delivery's lane, or for its account.
+    fn pause(&mut self, id: DeliveryId, scope: Scope) {
+        let lane = self.deliveries[&id].lane;
+        let account = self.lanes[lane].account;
+        let lanes = match scope {
+            Scope::Lane => {
+                self.lanes[lane].paused = true;
+                vec![lane]
+            }
+            Scope::Account => {
+                self.accounts[account].paused = true;
+                self.accounts[account].lanes.clone()
+            }
+        };
+        for lane in &lanes {
+            self.lanes[*lane].may_be_held = true;
         }
-        let pending: Vec<_> = self
+        let waits = self
             .deliveries
             .iter()
-            .filter(|(_, known)| {
-                self.lanes[known.lane].account == account && known.state == State::Pending
-            })
-            .map(|(id, _)| *id)
-            .collect();
+            .filter(|(_, known)| lanes.contains(&known.lane) && known.state == State::Pending);
+        let pending: Vec<_> = waits.map(|(id, _)| *id).collect();
         for id in pending {
             self.change(id, State::Held(Release::Account));
         }
