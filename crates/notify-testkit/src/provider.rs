@@ -159,6 +159,7 @@ macro_rules! conformance {
             rate_is_bounded
             what_can_be_closed_is_a_conversation
             close_names_what_was_opened
+            odd_receipt_harms_nothing
             payload_is_the_same_on_every_call
             payload_is_what_it_says
             payload_holds_the_headline

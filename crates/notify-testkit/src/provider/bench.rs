@@ -15,8 +15,8 @@ use futures_util::future::{Either, select};
 use notify_core::content::{Block, Field, Inline, Severity};
 use notify_core::{
     Account, AccountId, Action, Clock, Delivery, DeliveryContext, DeliveryId, Execution, Failure,
-    Message, Notification, Outcome, Payload, Prepared, ProviderDescriptor, Recipient, Registry,
-    Secrets, Target, TerminalPhase, Timestamp, Transport, WorkflowEnded, WorkflowName,
+    Message, Notification, Outcome, Payload, Prepared, ProviderDescriptor, Receipt, Recipient,
+    Registry, Secrets, Target, TerminalPhase, Timestamp, Transport, WorkflowEnded, WorkflowName,
 };
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -150,6 +150,10 @@ impl Bench {
         let delivery = Delivery::new(sample.id, &sample.event, &notification, to, sample.at);
         let delivery = match &target.conversation {
             Some(_) => delivery.in_conversation(&sample.conversation, sample.action),
+            None => delivery,
+        };
+        let delivery = match &sample.earlier {
+            Some(earlier) => delivery.after(earlier),
             None => delivery,
         };
         Ok(account.payload(&delivery, message))
@@ -485,6 +489,7 @@ pub(crate) struct Sample {
     pub(crate) event: WorkflowEnded,
     pub(crate) conversation: String,
     pub(crate) action: Action,
+    pub(crate) earlier: Option<Receipt>,
     pub(crate) at: Timestamp,
 }
 
@@ -505,8 +510,15 @@ impl Sample {
             event: event.failure(Failure::new(words)),
             conversation: format!("conversation{number}"),
             action: Action::Open,
+            earlier: None,
             at: "2026-11-20T23:57:46Z".parse().unwrap(),
         }
+    }
+
+    /// Lets a delivery of this receipt go before it in the conversation.
+    pub(crate) fn after(mut self, earlier: Receipt) -> Self {
+        self.earlier = Some(earlier);
+        self
     }
 
     pub(crate) fn closing(mut self) -> Self {

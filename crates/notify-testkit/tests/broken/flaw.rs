@@ -70,6 +70,8 @@ flaws! {
     NoConversation => what_can_be_closed_is_a_conversation,
     /// Closes by another key than it opens.
     CloseKey => close_names_what_was_opened,
+    /// Relies on a fact of the receipt that went before.
+    TrustsReceipt => odd_receipt_harms_nothing,
     /// Counts its calls in the payload.
     CountsPayloads => payload_is_the_same_on_every_call,
     /// Names no media type.

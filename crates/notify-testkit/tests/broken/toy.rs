@@ -423,6 +423,10 @@ impl Account for ToyAccount {
         } else {
             key
         };
+        if let Some(earlier) = delivery.earlier.filter(|_| has(Flaw::TrustsReceipt)) {
+            // As an index does that nobody checked.
+            assert!(earlier.facts.contains_key("channel"), "no channel");
+        }
         let mut body = json!({
             "id": id,
             "topic": topic,
