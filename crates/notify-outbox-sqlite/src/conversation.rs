@@ -212,21 +212,21 @@ struct Member {
     ended_at: i64,
     event_id: [u8; 16],
     leased: bool,
-    tries: u32,
+    unsure: bool,
     blocked: bool,
     alone: bool,
 }
 
 impl Member {
     /// Tells whether a vendor may have seen it.
-    fn was_on_the_wire(&self) -> bool {
-        self.leased || self.tries > 0
+    fn may_have_arrived(&self) -> bool {
+        self.leased || self.unsure
     }
 }
 
 /// Lets the earliest unsettled delivery of a conversation go, and only that one.
 ///
-/// A close supersedes earlier deliveries that were never on the wire; one that may have been is
+/// A close supersedes earlier deliveries that did not arrive; one that may have arrived is
 /// waited for. A close with nothing to close is skipped, or goes by itself where that was planned.
 pub(crate) fn advance(
     ledger: &Ledger<'_>,
@@ -240,11 +240,11 @@ pub(crate) fn advance(
     {
         let later = members.split_off(close);
         let reason = "the workflow succeeded before it was sent";
-        for member in members.iter().filter(|member| !member.was_on_the_wire()) {
+        for member in members.iter().filter(|member| !member.may_have_arrived()) {
             settle(ledger, member, DeliveryState::Superseded, reason)?;
             touched.insert(member.lane);
         }
-        members.retain(Member::was_on_the_wire);
+        members.retain(Member::may_have_arrived);
         members.extend(later);
     }
     let mut head_found = members.iter().any(|member| member.leased);
@@ -280,7 +280,7 @@ fn unsettled(ledger: &Ledger<'_>, conversation: i64) -> Result<Vec<Member>, Outb
     let doing = "order a conversation";
     let rows = ledger.list(
         doing,
-        "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, tries, blocked,
+        "SELECT seq, lane, action, ended_at, event_id, state = 'leased' AS leased, unsure, blocked,
                 alone
          FROM notify_delivery
          WHERE conversation = ?1 AND settled_at IS NULL
@@ -311,7 +311,7 @@ fn member(columns: &Columns<'_>) -> Result<Member, OutboxError> {
         ended_at: columns.get("ended_at")?,
         event_id: columns.get("event_id")?,
         leased: columns.get("leased")?,
-        tries: columns.get("tries")?,
+        unsure: columns.get("unsure")?,
         blocked: columns.get("blocked")?,
         alone: columns.get("alone")?,
     })

@@ -191,7 +191,8 @@ macro_rules! outbox_suite {
                 a_close_supersedes_what_is_held_and_never_left
                 a_close_leaves_later_openings_alone
                 a_close_waits_for_an_opening_on_the_wire
-                a_close_waits_for_an_opening_that_was_tried
+                a_close_supersedes_an_opening_that_is_still_tried
+                a_close_supersedes_what_would_be_added_and_closes_what_is_open
                 a_close_waits_for_an_opening_whose_lease_was_lost
                 a_close_waits_for_an_opening_that_may_have_arrived
                 a_close_has_nothing_to_close_where_no_opening_arrived

@@ -306,7 +306,7 @@ async fn what_a_failure_opened_a_success_closes_even_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_closed() {
+async fn an_opening_that_did_not_arrive_is_superseded_by_the_success_and_nothing_is_closed() {
     let bench = Bench::closing("superseded", vec![told(Failed, &["svc"])]);
     let wait = Some(Duration::from_mins(1));
     // The lane is shut by an earlier, unrelated refusal, so the opening waits untouched.
@@ -329,19 +329,11 @@ async fn an_opening_that_never_left_is_superseded_by_the_success_and_nothing_is_
         .into_iter()
         .map(|(_, state)| state)
         .collect();
-    // The first was on the wire once, so it is waited for; the second never was.
-    assert_eq!(now, [Pending, Superseded, Pending]);
+    // The vendor took neither, and a page for what is over would wake somebody for nothing.
+    assert_eq!(now, [Superseded, Superseded, Skipped]);
     bench.pass(Duration::from_mins(1));
     drain(&engine).await;
-    let bodies: Vec<String> = bench.seen().into_iter().map(|(_, body)| body).collect();
-    assert_eq!(
-        bodies,
-        [
-            "open etl failed",
-            "open etl failed",
-            "close etl succeeded again"
-        ]
-    );
+    assert_eq!(bench.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -424,9 +416,7 @@ async fn what_was_opened_again_behind_a_close_is_closed_by_the_next_success() {
     drain(&engine).await;
     engine.workflow_ended(ended("3", Failed, 30)).await.unwrap();
     drain(&engine).await;
-    // The close arrives now, and the opening that waited behind it does not yet.
-    bench.script("svc", Script::Give(Outcome::Delivered(Receipt::new("ok"))));
-    bench.script("svc", Script::Give(refused()));
+    // The close arrives now, and so does the opening that waited behind it.
     bench.pass(Duration::from_mins(1));
     drain(&engine).await;
     engine

@@ -72,7 +72,7 @@ async fn a_member_that_does_not_read_leaves_its_place_in_the_conversation() {
     }
     spoil(
         &file,
-        "UPDATE notify_delivery SET tries = 'many' WHERE seq = 2",
+        "UPDATE notify_delivery SET unsure = 'very' WHERE seq = 2",
     );
     bench.attempt(delivered()).await;
     assert_eq!(ids(&bench.claim(claim()).await), all[2..]);

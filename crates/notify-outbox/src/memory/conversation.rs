@@ -25,15 +25,15 @@ struct Member {
     order: Order,
     action: Action,
     leased: bool,
-    tries: u32,
+    unsure: bool,
     blocked: bool,
     alone: bool,
 }
 
 impl Member {
     /// Tells whether the delivery may have arrived.
-    const fn was_on_the_wire(&self) -> bool {
-        self.leased || self.tries > 0
+    const fn may_have_arrived(&self) -> bool {
+        self.leased || self.unsure
     }
 }
 
@@ -149,7 +149,7 @@ impl Ledger {
 
     /// Lets the earliest unsettled delivery of a conversation go, and only that one.
     ///
-    /// A close supersedes earlier deliveries that were never on the wire; one that may have been is
+    /// A close supersedes earlier deliveries that did not arrive; one that may have arrived is
     /// waited for. A close with nothing to close is skipped, or goes by
     /// itself where that was planned.
     pub(super) fn advance(&mut self, conversation: Seq) -> Result<(), OutboxError> {
@@ -195,7 +195,7 @@ impl Ledger {
                     order,
                     action: row.action,
                     leased: row.state == DeliveryState::Leased,
-                    tries: row.tries,
+                    unsure: row.unsure,
                     blocked: row.blocked,
                     alone: row.alone,
                 })
@@ -209,7 +209,7 @@ impl Ledger {
         let close = members.iter().rposition(closes).unwrap_or(0);
         let mut left = Vec::with_capacity(members.len());
         for (place, member) in members.into_iter().enumerate() {
-            if place >= close || member.was_on_the_wire() {
+            if place >= close || member.may_have_arrived() {
                 left.push(member);
             } else {
                 let why = "the workflow succeeded before it was sent";

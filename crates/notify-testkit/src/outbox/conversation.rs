@@ -194,14 +194,22 @@ pub async fn a_close_waits_for_an_opening_on_the_wire(bench: Bench) {
     assert_eq!(bench.attempt(delivered()).await.id, close);
 }
 
-pub async fn a_close_waits_for_an_opening_that_was_tried(bench: Bench) {
+pub async fn a_close_supersedes_an_opening_that_is_still_tried(bench: Bench) {
     let opening = at(&bench, 10, opens()).await;
     bench.attempt(again(secs(10))).await;
     let close = at(&bench, 20, closes()).await;
-    assert_eq!(bench.states(&[opening, close]).await, [Pending, Pending]);
-    assert!(bench.claim(claim()).await.is_empty());
-    bench.pass(secs(10));
-    assert_eq!(bench.attempt(delivered()).await.id, opening);
+    assert_eq!(bench.states(&[opening, close]).await, [Superseded, Skipped]);
+    assert_eq!(bench.reason(opening).await, SUPERSEDED);
+    assert_eq!(bench.reason(close).await, NOTHING_OPEN);
+}
+
+pub async fn a_close_supersedes_what_would_be_added_and_closes_what_is_open(bench: Bench) {
+    at(&bench, 10, opens()).await;
+    bench.attempt(delivered()).await;
+    let added = at(&bench, 20, opens()).await;
+    bench.attempt(again(secs(10))).await;
+    let close = at(&bench, 30, closes()).await;
+    assert_eq!(bench.states(&[added, close]).await, [Superseded, Pending]);
     assert_eq!(bench.attempt(delivered()).await.id, close);
 }
 
