@@ -74,7 +74,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Vec<String>> {
     }
 }
 
-fn output(command: &mut Command) -> Result<Vec<u8>, Vec<String>> {
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>, Vec<String>> {
     let output = command.output().map_err(|err| vec![err.to_string()])?;
     if output.status.success() {
         Ok(output.stdout)

@@ -47,6 +47,9 @@ pub(crate) enum Goal {
     /// SQLite, single events
     #[value(name = "P7", alias = "p7")]
     Single,
+    /// Mails to one server
+    #[value(name = "P13", alias = "p13")]
+    Mail,
 }
 
 #[derive(Debug, clap::Args)]

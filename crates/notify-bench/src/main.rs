@@ -12,6 +12,7 @@ mod bare;
 mod cost;
 mod crash;
 mod growth;
+mod mail;
 mod memory;
 mod random;
 mod reference;

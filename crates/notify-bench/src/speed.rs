@@ -11,6 +11,7 @@ use tokio::time::sleep_until;
 use crate::args::{BenchArgs, Goal};
 use crate::bare::{self, Body};
 use crate::cost;
+use crate::mail;
 use crate::reference::{self, Pipeline};
 use crate::sink::Sink;
 use crate::table::{self, Bound, Row, Unit};
@@ -64,6 +65,7 @@ pub(crate) async fn run(args: BenchArgs) -> Result<bool> {
             Goal::Slow => bench.slow(&mut rows).await?,
             Goal::Durable => bench.durable(&mut rows).await?,
             Goal::Single => bench.single(&mut rows).await?,
+            Goal::Mail => print(mail::compare(bench.rounds, bench.events).await?, &mut rows),
         }
     }
     table::write(args.json.as_deref(), &rows)?;

@@ -14,6 +14,7 @@ use workflow_notify::core::{DeliveryId, Malformed};
 use workflow_notify::outbox::DeliveryState;
 
 use crate::exit;
+use crate::test::Named;
 
 /// Tells people that a workflow ended, and keeps every promise on record until it is settled.
 #[derive(Debug, Parser)]
@@ -32,13 +33,13 @@ impl Args {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         // A sandbox has accounts of its own. That of the environment is meant for everything else.
-        if let Some(("run", run)) = matches.subcommand()
-            && run.get_flag("sandbox")
-            && run.value_source("config") == Some(ValueSource::CommandLine)
+        if let Some((name @ ("run" | "test"), given)) = matches.subcommand()
+            && given.get_flag("sandbox")
+            && given.value_source("config") == Some(ValueSource::CommandLine)
         {
             let message = "the argument '--sandbox' cannot be used with '--config <FILE>'";
-            let run = command.find_subcommand_mut("run");
-            return Err(run
+            let given = command.find_subcommand_mut(name);
+            return Err(given
                 .unwrap_or(&mut Self::command())
                 .error(ErrorKind::ArgumentConflict, message));
         }
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Deliver(DeliverArgs),
     /// Check definitions and accounts, and report everything that is wrong with them
     Check(CheckArgs),
+    /// Send a real, marked test message through one account
+    Test(TestArgs),
     /// Look into the ledger, and mend what is stuck there
     Outbox(OutboxArgs),
     /// Print the JSON Schema of definitions or of `notify.toml`, for editors and validators
@@ -225,6 +228,34 @@ impl CheckArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = TestArgs::HELP)]
+pub(crate) struct TestArgs {
+    /// The account, `slack.prod`; of a kind alone, `slack`, the default one
+    #[arg(value_parser = parsed::<Named>, value_name = "ACCOUNT")]
+    pub(crate) account: Named,
+    /// Who is told, as often as it is wanted; without it those whom the account names
+    #[arg(long, value_name = "RECIPIENT")]
+    pub(crate) to: Vec<String>,
+    /// Send it to a local Slack, PagerDuty and mail server: no account, no configuration
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+    /// Answer with one JSON document on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+impl TestArgs {
+    const HELP: &'static str = "The account is connected and each stage of the way to the vendor \
+        is tried; then the message goes out, in one attempt. Where it arrives, what the outbox \
+        holds for the account is released.\n\n\
+        Exit status: 0 when it was delivered to everybody; 1 when the vendor or the way to it \
+        refused, with the vendor's own words, or when standard output cannot be written; 2 when a \
+        file or an argument is wrong, and nothing was sent.";
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct SchemaArgs {
     /// Which file it describes
     #[arg(value_enum, default_value_t = SchemaOf::Definitions, value_name = "FILE")]
@@ -249,6 +280,8 @@ pub(crate) struct OutboxArgs {
 pub(crate) enum OutboxCommand {
     /// List the latest deliveries with their states and reasons
     List(ListArgs),
+    /// Show everything that is on record of deliveries
+    Show(ShowArgs),
     /// Send deliveries anew that are held, rejected, expired or wait
     Replay(ReplayArgs),
     /// Give up deliveries that wait or are held
@@ -275,6 +308,18 @@ pub(crate) struct ListArgs {
     /// How many
     #[arg(long, default_value_t = 50)]
     pub(crate) most: usize,
+    #[command(flatten)]
+    pub(crate) config: ConfigArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// The deliveries, as `notify outbox list` names them
+    #[arg(value_parser = parsed::<DeliveryId>, required = true, value_name = "ID")]
+    pub(crate) ids: Vec<DeliveryId>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) config: ConfigArg,
 }

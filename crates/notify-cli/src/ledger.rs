@@ -17,16 +17,19 @@ use crate::exit;
 use crate::mend;
 use crate::report;
 use crate::setup::{self, Refused};
+use crate::show;
 
 pub(crate) async fn outbox(args: OutboxArgs) -> ExitCode {
-    let done = match args.command {
+    let is_written = match args.command {
         OutboxCommand::List(args) => list(args).await,
+        OutboxCommand::Show(args) => show::show(args).await,
         OutboxCommand::Replay(args) => mend::replay(args).await,
         OutboxCommand::Drop(args) => mend::drop(args).await,
         OutboxCommand::Init { config } => init(&config),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match is_written {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => exit::LEFT.into(),
         Err(Refused) => exit::WRONG_INPUT.into(),
     }
 }
@@ -57,20 +60,19 @@ pub(crate) fn write(lines: impl IntoIterator<Item = String>) -> bool {
     }
 }
 
-fn init(config: &ConfigArg) -> Result<(), Refused> {
+fn init(config: &ConfigArg) -> Result<bool, Refused> {
     let setup = setup::load(&[], &config.path)?;
     setup.ledger()?;
     let path = setup.loaded.settings.outbox_path();
     let path = path.canonicalize().unwrap_or(path);
-    write([
+    Ok(write([
         format!("outbox  {}", path.display()),
         format!("schema  {}", SqliteOutbox::SCHEMA),
-    ]);
-    Ok(())
+    ]))
 }
 
-async fn list(args: ListArgs) -> Result<(), Refused> {
-    if args.events {
+async fn list(args: ListArgs) -> Result<bool, Refused> {
+    let is_written = if args.events {
         let states = states("an event", &args.states, EventState::ALL)?;
         let query = EventQuery::latest(args.most).states(&states);
         let events = open(&args.config)?.events(query).await;
@@ -79,15 +81,15 @@ async fn list(args: ListArgs) -> Result<(), Refused> {
         } else {
             event_as_text
         };
-        write(events.map_err(|err| failed(&err))?.iter().map(line));
+        write(events.map_err(|err| failed(&err))?.iter().map(line))
     } else {
         let states = states("a delivery", &args.states, DeliveryState::ALL)?;
         let query = DeliveryQuery::latest(args.most).states(&states);
         let records = open(&args.config)?.deliveries(query).await;
         let line = if args.json { as_json } else { as_text };
-        write(records.map_err(|err| failed(&err))?.iter().map(line));
-    }
-    Ok(())
+        write(records.map_err(|err| failed(&err))?.iter().map(line))
+    };
+    Ok(is_written)
 }
 
 /// Reads the names of states.
@@ -115,12 +117,16 @@ fn as_text(record: &DeliveryRecord) -> String {
     };
     let line = format!(
         "{}  {:<10} {account:<18} {}  {} {}  {outcome}",
-        record.id, record.state, record.recipient, record.workflow, record.phase,
+        record.id,
+        record.state,
+        report::recipient(record),
+        record.workflow,
+        record.phase,
     );
     line.trim_end().to_owned()
 }
 
-fn as_json(record: &DeliveryRecord) -> String {
+pub(crate) fn as_json(record: &DeliveryRecord) -> String {
     json!({
         "delivery": record.id.to_string(),
         "event": record.event.to_string(),
@@ -128,6 +134,7 @@ fn as_json(record: &DeliveryRecord) -> String {
         "phase": record.phase,
         "account": record.account.to_string(),
         "recipient": record.recipient.as_str(),
+        "declared_under": record.declared_under,
         "action": record.action.name(),
         "state": record.state.name(),
         "reason": record.reason,

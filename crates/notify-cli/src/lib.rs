@@ -28,8 +28,10 @@ mod run;
 mod sandbox;
 mod schema;
 mod setup;
+mod show;
 mod signals;
 mod tail;
+mod test;
 mod tuning;
 
 use std::process::ExitCode;
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
             Command::Emit(args) => emit::emit(args).await,
             Command::Deliver(args) => deliver::deliver(args).await,
             Command::Check(args) => check::check(args).await,
+            Command::Test(args) => test::test(args).await,
             Command::Outbox(args) => ledger::outbox(args).await,
             Command::Schema(args) => schema::schema(&args),
             Command::Sandbox(args) => sandbox::sandbox(args).await,

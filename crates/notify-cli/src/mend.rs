@@ -13,12 +13,12 @@ use crate::setup::Refused;
 /// How many deliveries are changed in one transaction.
 const AT_ONCE: usize = 1_000;
 
-pub(crate) async fn replay(args: ReplayArgs) -> Result<(), Refused> {
+pub(crate) async fn replay(args: ReplayArgs) -> Result<bool, Refused> {
     let outbox = open(&args.config)?;
     let replay = async |ids| outbox.replay(ids).await;
     if args.states.is_empty() {
-        let left_alone = change(&args.ids, "replayed", replay).await?;
-        return explain(&outbox, &left_alone, |state| match state {
+        let changed = change(&args.ids, "replayed", replay).await?;
+        return explain(&outbox, changed, |state| match state {
             DeliveryState::Leased => "it may be on the wire; wait until that is settled",
             DeliveryState::Delivered => "it has arrived",
             DeliveryState::Superseded => "a later delivery made it pointless",
@@ -35,58 +35,71 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<(), Refused> {
         report::say("nothing is in this state");
     }
     // What is left alone was settled in between.
-    change(&ids, "replayed", replay).await.map(std::mem::drop)
+    let changed = change(&ids, "replayed", replay).await?;
+    Ok(changed.is_written)
 }
 
-pub(crate) async fn drop(args: DropArgs) -> Result<(), Refused> {
+pub(crate) async fn drop(args: DropArgs) -> Result<bool, Refused> {
     let outbox = open(&args.config)?;
     let drop = async |ids| outbox.drop(ids, args.reason.clone()).await;
-    let left_alone = change(&args.ids, "dropped", drop).await?;
-    explain(&outbox, &left_alone, |state| match state {
+    let changed = change(&args.ids, "dropped", drop).await?;
+    explain(&outbox, changed, |state| match state {
         DeliveryState::Leased => "it may be on the wire; wait until that is settled",
         _ => "nothing will send it; what is pending or held can be dropped",
     })
     .await
 }
 
-/// Changes deliveries, answers for each that was changed, and gives the others.
+/// What became of deliveries that were to be changed.
+struct Changed {
+    /// Those that were not.
+    left_alone: Vec<DeliveryId>,
+    /// Whether standard output took what was said of the others.
+    is_written: bool,
+}
+
+/// Changes deliveries, and answers for each that was changed.
 async fn change(
     ids: &[DeliveryId],
     done: &str,
     change: impl AsyncFn(Vec<DeliveryId>) -> Result<Vec<DeliveryId>, OutboxError>,
-) -> Result<Vec<DeliveryId>, Refused> {
+) -> Result<Changed, Refused> {
     let mut seen = BTreeSet::new();
     let ids: Vec<DeliveryId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
-    let mut left_alone = Vec::new();
+    let (mut left_alone, mut is_written) = (Vec::new(), true);
     for part in ids.chunks(AT_ONCE) {
         let changed = change(part.to_vec()).await.map_err(|err| failed(&err))?;
         let changed: BTreeSet<DeliveryId> = changed.into_iter().collect();
         let (changed, others): (Vec<DeliveryId>, Vec<DeliveryId>) =
             part.iter().partition(|id| changed.contains(id));
-        write(changed.iter().map(|id| format!("{done} {id}")));
+        is_written &= write(changed.iter().map(|id| format!("{done} {id}")));
         left_alone.extend(others);
     }
-    Ok(left_alone)
+    Ok(Changed {
+        left_alone,
+        is_written,
+    })
 }
 
 /// Refuses what was left alone, each with its state and what can be done.
 async fn explain(
     outbox: &impl Outbox,
-    left_alone: &[DeliveryId],
+    changed: Changed,
     why: impl Fn(DeliveryState) -> &'static str,
-) -> Result<(), Refused> {
+) -> Result<bool, Refused> {
+    let left_alone = changed.left_alone;
     if left_alone.is_empty() {
-        return Ok(());
+        return Ok(changed.is_written);
     }
     let known = outbox
-        .deliveries(DeliveryQuery::these(left_alone.to_vec()))
+        .deliveries(DeliveryQuery::these(left_alone.clone()))
         .await;
     let known: BTreeMap<DeliveryId, DeliveryRecord> = known
         .map_err(|err| failed(&err))?
         .into_iter()
         .map(|record| (record.id, record))
         .collect();
-    for id in left_alone {
+    for id in &left_alone {
         let Some(DeliveryRecord { state, reason, .. }) = known.get(id) else {
             report::error(&format!("{id} is not in this outbox"));
             report::hint("`notify outbox list` shows the ids; is it the right `--config`?");

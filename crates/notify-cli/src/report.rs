@@ -93,6 +93,14 @@ pub(crate) fn left_over(left: &Status) -> String {
     )
 }
 
+/// Names a delivery's recipient, and where it was declared if that is elsewhere.
+pub(crate) fn recipient(record: &DeliveryRecord) -> String {
+    match &record.declared_under {
+        Some(kind) => format!("{} (declared under {kind})", record.recipient),
+        None => record.recipient.to_string(),
+    }
+}
+
 /// One delivery on one line.
 struct Line<'a>(&'a DeliveryRecord);
 
@@ -100,11 +108,8 @@ impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(record) = self;
         let account = record.account.to_string();
-        write!(
-            f,
-            "  {:<10} {account:<18} {}",
-            record.state, record.recipient
-        )?;
+        let recipient = recipient(record);
+        write!(f, "  {:<10} {account:<18} {recipient}", record.state)?;
         if let Some(receipt) = &record.receipt {
             write!(f, "  receipt {receipt}")?;
         }

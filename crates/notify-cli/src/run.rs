@@ -14,7 +14,7 @@ use crate::exit;
 use crate::job::{Ended, Job};
 use crate::patience;
 use crate::report;
-use crate::sandbox::Local;
+use crate::sandbox::{Local, uses_of};
 use crate::setup::{self, Fate, Files, Refused, Setup};
 use crate::signals::Signals;
 
@@ -99,7 +99,7 @@ impl Begun {
     async fn begin(args: &RunArgs) -> Result<Self, Refused> {
         let definition = std::slice::from_ref(&args.definition);
         let sandbox = if args.sandbox {
-            Some(Local::start_temporary(definition).await?)
+            Some(Local::start_temporary(uses_of(definition)?).await?)
         } else {
             None
         };

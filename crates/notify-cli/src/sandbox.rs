@@ -25,10 +25,10 @@ pub(crate) struct Local {
 
 impl Local {
     /// Starts a sandbox that leaves nothing behind.
-    pub(crate) async fn start_temporary(definitions: &[PathBuf]) -> Result<Self, Refused> {
+    pub(crate) async fn start_temporary(uses: Vec<Use>) -> Result<Self, Refused> {
         let folder = tempfile::Builder::new().prefix("notify-sandbox-").tempdir();
         let folder = folder.map_err(|err| cannot_start(&err))?;
-        let local = Self::start(folder.path(), definitions).await?;
+        let local = Self::start(folder.path(), uses).await?;
         Ok(Self {
             _folder: Some(folder),
             ..local
@@ -36,10 +36,7 @@ impl Local {
     }
 
     /// Starts a sandbox that keeps its files in a folder.
-    async fn start(folder: &Path, definitions: &[PathBuf]) -> Result<Self, Refused> {
-        let registry = setup::registry()?;
-        let definitions = setup::definitions(&registry, definitions)?;
-        let uses: Vec<Use> = definitions.workflows().flat_map(uses).collect();
+    async fn start(folder: &Path, uses: Vec<Use>) -> Result<Self, Refused> {
         let start = async {
             std::fs::create_dir_all(folder)?;
             let folder = folder.canonicalize()?;
@@ -66,12 +63,24 @@ impl Local {
         } else {
             report::say("add --hold to look at the messages in the browser");
         }
+        self.stop().await;
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(self) {
         self.sandbox.shutdown().await;
     }
 }
 
 fn cannot_start(err: &std::io::Error) -> Refused {
     Refused::because(&format!("cannot start the sandbox: {err}"))
+}
+
+/// Lists what the workflows of these definitions need of the sandbox.
+pub(crate) fn uses_of(definitions: &[PathBuf]) -> Result<Vec<Use>, Refused> {
+    let registry = setup::registry()?;
+    let definitions = setup::definitions(&registry, definitions)?;
+    Ok(definitions.workflows().flat_map(uses).collect())
 }
 
 /// Lists what a workflow needs of the sandbox.
@@ -81,11 +90,18 @@ fn uses(workflow: &Workflow) -> Vec<Use> {
         let account = notification
             .account()
             .map_or("default".to_owned(), ToString::to_string);
-        let recipients = notification.recipients().iter();
-        let uses = recipients.map(move |recipient| Use {
+        let mut recipients: Vec<String> = notification
+            .recipients()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if notification.is_to_default() {
+            recipients.push(String::new());
+        }
+        let uses = recipients.into_iter().map(move |recipient| Use {
             kind: kind.clone(),
             account: account.clone(),
-            recipient: recipient.to_string(),
+            recipient,
         });
         uses.collect::<Vec<_>>()
     };
@@ -128,7 +144,7 @@ pub(crate) fn parse_failure(text: &str) -> Result<Fault, String> {
 
 pub(crate) async fn sandbox(args: SandboxArgs) -> ExitCode {
     let begin = async {
-        let local = Local::start(&args.dir, &args.definitions).await?;
+        let local = Local::start(&args.dir, uses_of(&args.definitions)?).await?;
         let signals = Signals::listen().map_err(|err| cannot_start(&err))?;
         Ok::<_, Refused>((local, signals))
     };

@@ -48,8 +48,6 @@ struct Declared {
     uses: Vec<Use>,
     /// Whether it has a name of its own.
     named: bool,
-    /// The index that each notification has in the file.
-    places: Vec<usize>,
     /// Whether something is wrong with it, which has been told.
     broken: bool,
 }
@@ -143,8 +141,8 @@ impl Definitions {
 
     /// Walks the workflows in the order of their files.
     ///
-    /// A template that is only named is not part of them before
-    /// [`config`](crate::config) has brought both together.
+    /// A template that is only named is not part of them, nor are the recipients that an account
+    /// names, before [`config`](crate::config) has brought both together.
     pub fn workflows(&self) -> impl Iterator<Item = &Workflow> {
         self.declared.iter().map(|declared| &declared.workflow)
     }
@@ -166,40 +164,14 @@ impl Definitions {
                 let is_filled = problems.absorb(&place, filled).is_some();
                 // What is wrong with it otherwise has been told.
                 if is_filled && !declared.broken {
-                    let loaded = self.registry.load_workflow(&value);
-                    workflow = problems.absorb(&place, loaded).unwrap_or(workflow);
+                    let (partial, found) = self.registry.load_workflow_partly(&value);
+                    problems.absorb::<()>(&place, Err(found));
+                    workflow = partial.map_or(workflow, |partial| partial.workflow);
                 }
             }
             workflows.push(workflow);
         }
         (workflows, problems)
-    }
-
-    /// Gives the problems that [`Config::new`](notify_core::Config::new) found with
-    /// [`with_templates`](Self::with_templates) the paths that the files have.
-    pub(crate) fn as_declared(&self, found: Problems) -> Problems {
-        let mut problems = Problems::none();
-        for mut problem in found {
-            let declared = match problem.path.segments().first() {
-                Some(Segment::Index(index)) => self.declared.get(*index),
-                _ => None,
-            };
-            if problem.code == Code::DECLARED_TWICE && declared.is_some_and(|it| !it.named) {
-                continue;
-            }
-            if let (Some(declared), [workflow, list, Segment::Index(index), ..]) =
-                (declared, problem.path.segments())
-            {
-                let index = declared.places.get(*index).copied().unwrap_or(*index);
-                let place = Path::root()
-                    .then(workflow.clone())
-                    .then(list.clone())
-                    .then(index);
-                problem.path = place.join(&without(&problem.path, 3));
-            }
-            problems.push(problem);
-        }
-        problems
     }
 
     /// Finds the files of problems whose paths begin with the index of a workflow.
@@ -218,6 +190,10 @@ impl Definitions {
                 Some(Segment::Index(index)) => self.declared.get(*index),
                 _ => None,
             };
+            // One that has no name of its own is not the other of its kind.
+            if problem.code == Code::DECLARED_TWICE && declared.is_some_and(|it| !it.named) {
+                continue;
+            }
             let of_file = declared.and_then(|declared| of_files.get_mut(declared.file));
             if let (Some(declared), Some(of_file)) = (declared, of_file) {
                 problem.path = declared.place.join(&without(&problem.path, 1));
@@ -308,7 +284,6 @@ impl Partly {
                     value: read.value,
                     uses: read.said.uses,
                     named: partial.named,
-                    places: partial.places,
                     broken,
                 });
             }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{LabeledSpan, NamedSource, Severity, SourceCode};
-use notify_core::{Code, Weight};
+use notify_core::{Code, Problem, Weight};
 use serde::Serialize;
 
 use crate::mask::{concealed, parts_of_secrets, without_quoted};
@@ -124,6 +124,15 @@ impl Diagnostic {
             file: file.into(),
             place: None,
             is_rest: false,
+        }
+    }
+
+    /// States a problem with an argument, in the words that the same in a file gets.
+    pub fn of_argument(problem: &Problem) -> Self {
+        let help = problem.help.as_deref();
+        Self {
+            weight: problem.weight,
+            ..Self::without_place(problem.code, problem.message.clone(), help, "")
         }
     }
 

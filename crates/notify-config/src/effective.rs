@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use notify_core::{Kind, Notification, Path};
+use notify_core::notification::DECLARED_UNDER;
+use notify_core::{AccountId, Kind, Notification, Path};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -35,14 +36,25 @@ pub struct Origin {
     pub place: Option<Location>,
     /// The variables that its text was expanded from.
     pub variables: Vec<String>,
+    /// The account that names these recipients, where the notification names nobody.
+    pub account: Option<AccountId>,
+    /// The kind that these recipients are written under, where that one gave them to another.
+    pub declared_under: Option<Kind>,
 }
 
-/// `notify.toml:4:11`, `notify.toml:4:11 (from ${HOST})`, `default`.
+/// `notify.toml:4:11`, `notify.toml:4:11 (from ${HOST})`, `notify.toml:4:1 (default of slack.prod)`,
+/// `nightly.yaml:5:16 (declared under pagerduty)`, `default`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Some(place) => write!(f, "{place}")?,
             None => f.write_str("default")?,
+        }
+        if let Some(account) = &self.account {
+            write!(f, " (default of {account})")?;
+        }
+        if let Some(kind) = &self.declared_under {
+            write!(f, " (declared under {kind})")?;
         }
         if self.variables.is_empty() {
             return Ok(());
@@ -86,13 +98,13 @@ impl Loaded {
             let path = Path::root().then("templates").then(name);
             list.add(settings.here(&path), &path, json!(source));
         }
-        for (index, rule) in self.settings.rules().iter().enumerate() {
+        for (index, rule) in self.config.rules().iter().enumerate() {
             let place = Path::root().then("rules").then(index);
             let path = place.then("match");
             list.add(settings.here(&path), &path, json!(rule.matches()));
-            for notification in rule.notifications() {
-                let here = |path: &Path| settings.here(&place.join(path));
-                self.notification(&mut list, &place, notification, &here);
+            let here = |path: &Path| settings.here(&place.join(path));
+            for (part, notification) in rule.notifications().iter().enumerate() {
+                self.notification(&mut list, &place, notification, part > 0, &here);
             }
         }
         for workflow in self.config.workflows() {
@@ -105,10 +117,12 @@ impl Loaded {
             let name = Path::root()
                 .then("workflows")
                 .then(name.unwrap_or(workflow.name().as_str()));
-            for (index, notification) in workflow.notifications().iter().enumerate() {
+            let mut before = None;
+            for (index, notification) in workflow.declared() {
                 let place = Path::root().then("notifications").then(index);
                 let here = |path: &Path| here(&place.join(path));
-                self.notification(&mut list, &name.join(&place), notification, &here);
+                let is_more = before.replace(index) == Some(index);
+                self.notification(&mut list, &name.join(&place), notification, is_more, &here);
             }
         }
         list.0
@@ -147,15 +161,18 @@ impl Loaded {
         }
     }
 
+    /// Lists what a notification says; of one that `is_more` of the same declaration, what differs.
     fn notification(
         &self,
         list: &mut List,
         place: &Path,
         notification: &Notification,
+        is_more: bool,
         here: &dyn Fn(&Path) -> Here,
     ) {
         let root = Path::root();
         let kind = notification.kind().as_str();
+        let under = notification.declared_under().map_or(kind, Kind::as_str);
         let mut value = match notification.to_value() {
             Value::Object(value) => value,
             _ => Map::new(),
@@ -166,7 +183,8 @@ impl Loaded {
         };
         let if_unknown = json!(notification.if_unknown());
         value.entry("if_unknown").or_insert(if_unknown);
-        for (key, value) in value {
+        value.remove(DECLARED_UNDER);
+        for (key, value) in value.into_iter().filter(|_| !is_more) {
             let path = root.then(key.as_str());
             list.add(here(&path), &place.join(&path), value);
         }
@@ -175,17 +193,97 @@ impl Loaded {
             body.insert("account".to_owned(), json!(id.name));
         }
         for (key, value) in body {
-            let path = root.then(kind).then(key.as_str());
-            let mut found = here(&path);
-            if found.origin.place.is_none() && key == "to" {
-                // In the short form the recipients stand under the kind itself.
-                found = here(&root.then(kind));
+            let path = place.then(kind).then(key.as_str());
+            if key == "to" {
+                let (found, recipients) = self.recipients(notification, here);
+                list.add(found, &path, recipients);
+                continue;
             }
+            let mut found = match notification.declared_under() {
+                // The account of the other kind is not this one's.
+                Some(_) if key == "account" => Here::default(),
+                _ => here(&root.then(under).then(key.as_str())),
+            };
             if found.written.is_none() && key == "template" {
                 found.written = self.template_as_written(&value);
             }
-            list.add(found, &place.join(&path), value);
+            list.add(found, &path, value);
         }
+    }
+
+    /// Gives the recipients as they were written, and where that was.
+    fn recipients(
+        &self,
+        notification: &Notification,
+        here: &dyn Fn(&Path) -> Here,
+    ) -> (Here, Value) {
+        if notification.is_to_default() {
+            return self.default_recipients(notification);
+        }
+        let kind = notification.kind();
+        let under = Path::root().then(notification.declared_under().unwrap_or(kind).as_str());
+        let to = under.then("to");
+        let first = |paths: &[Path]| {
+            let mut all = paths.iter().map(here);
+            all.find(|here| here.origin.place.is_some())
+                .unwrap_or_default()
+        };
+        // In the short form the recipients stand under the kind itself.
+        let mut list = first(&[to.clone(), under.clone()]);
+        list.written = None;
+        list.origin.variables.clear();
+        let mut recipients = Vec::new();
+        for (index, recipient) in notification.declared() {
+            let places = [to.then(index), to.clone(), under.then(index), under.clone()];
+            let one = first(&places);
+            recipients.push(one.written.unwrap_or_else(|| json!(recipient.as_str())));
+            for variable in one.origin.variables {
+                if !list.origin.variables.contains(&variable) {
+                    list.origin.variables.push(variable);
+                }
+            }
+            if notification.declared_under().is_some() && recipients.len() == 1 {
+                list.origin.place = one.origin.place;
+            }
+        }
+        list.origin.declared_under = notification.declared_under().cloned();
+        (list, json!(recipients))
+    }
+
+    /// Gives the recipients that the account names, and where it does.
+    fn default_recipients(&self, notification: &Notification) -> (Here, Value) {
+        let (accounts, document) = (self.settings.accounts(), self.settings.document());
+        let account = accounts.resolve(notification.kind(), notification.account());
+        let Ok(account) = account else {
+            return (Here::default(), Value::Null);
+        };
+        let section = Path::root().then("accounts").then(account.kind.as_str());
+        let section = section.then(account.name.as_str());
+        let value = document.to_value();
+        let value = value.pointer(&format!("/accounts/{}/{}", account.kind, account.name));
+        let named: Vec<(Option<Path>, &str)> = notification
+            .recipients()
+            .iter()
+            .map(|recipient| {
+                let path = value.and_then(|value| leaf(value, &section, recipient.as_str()));
+                (path, recipient.as_str())
+            })
+            .collect();
+        let of_variables = document.as_written(&section).is_some();
+        let shown = |(path, recipient): &(Option<Path>, &str)| match path {
+            Some(path) => document
+                .as_written(path)
+                .map_or_else(|| json!(recipient), |(written, _)| written),
+            // A variable may hold it, and which one is not known.
+            None if of_variables => json!("…"),
+            None => json!(recipient),
+        };
+        let recipients: Value = named.iter().map(shown).collect();
+        let first = named.into_iter().next().and_then(|(path, _)| path);
+        let mut here = document.here(first.as_ref().unwrap_or(&section));
+        here.written = None;
+        here.origin.account = Some(account);
+        (here, recipients)
     }
 
     /// Returns a named template as it was written, where variables were expanded in it.
@@ -195,6 +293,22 @@ impl Loaded {
         let path = Path::root().then("templates").then(name);
         let (written, _) = self.settings.document().as_written(&path)?;
         Some(written)
+    }
+}
+
+/// Finds a text in a table or a list.
+fn leaf(value: &Value, path: &Path, text: &str) -> Option<Path> {
+    match value {
+        Value::String(found) => (found.trim() == text).then(|| path.clone()),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| leaf(item, &path.then(index), text))
+        }
+        Value::Object(table) => {
+            let mut table = table.iter();
+            table.find_map(|(key, value)| leaf(value, &path.then(key.as_str()), text))
+        }
+        _ => None,
     }
 }
 
@@ -213,6 +327,7 @@ impl Here {
             origin: Origin {
                 place,
                 variables: variables.unwrap_or_default(),
+                ..Origin::default()
             },
             written,
         }

@@ -168,7 +168,6 @@ fn fitted(
     .and_then(|config| config.with_rules(settings.rules().to_vec()));
     let of_rules = settings.rules_as_declared(rules.err().unwrap_or_default());
     let config = Config::new(workflows, settings.accounts().clone(), secrets);
-    let config = config.map_err(|found| definitions.as_declared(found));
     let config = problems.absorb(&Path::root(), config);
     let config = config.map(|config| config.with_rules(settings.rules().to_vec()));
     match config {

@@ -274,11 +274,14 @@ impl Settings {
         Arc::new(secrets)
     }
 
-    /// Gives what is used as it is, but hardly meant: files with secrets that others can read.
+    /// Gives what is used as it is, but hardly meant: what accounts warn of, and files with secrets
+    /// that others can read.
     ///
     /// It looks at the files each time.
     pub fn warnings(&self) -> Vec<Diagnostic> {
         let mut warnings = Problems::none();
+        let of_accounts = self.accounts.warnings();
+        warnings.absorb::<()>(&Path::root().then("accounts"), Err(of_accounts));
         for (id, account) in self.accounts.iter() {
             for (place, file) in self.secret_files(id, &**account) {
                 let path = self.folder.join(&file);

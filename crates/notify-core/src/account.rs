@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::load::{self, Keys};
 use crate::name::{AccountName, Kind};
-use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
+use crate::problem::{Code, Malformed, Path, Problem, Problems, Weight, nearest};
 use crate::provider::Account;
 use crate::registry::{ProviderDescriptor, Registry};
 
@@ -236,6 +236,12 @@ impl Accounts {
             .and_then(|entry| entry.account.as_ref())
     }
 
+    /// Returns an account that is configured, switched on or off; `None` where its section is
+    /// broken too.
+    pub(crate) fn configured(&self, id: &AccountId) -> Option<&Arc<dyn Account>> {
+        self.entries.get(id)?.account.as_ref()
+    }
+
     /// Tells whether an account is configured but switched off.
     pub fn is_disabled(&self, id: &AccountId) -> bool {
         self.entries.get(id).is_some_and(|entry| !entry.enabled)
@@ -247,6 +253,33 @@ impl Accounts {
             .iter()
             .filter(|(_, entry)| entry.enabled)
             .filter_map(|(id, entry)| Some((id, entry.account.as_ref()?)))
+    }
+
+    /// Lists what is allowed and unwise, with paths from the table's root: what accounts that are
+    /// switched on say of themselves, and defaults that are switched off.
+    pub fn warnings(&self) -> Problems {
+        let mut warnings = Problems::none();
+        for (id, entry) in &self.entries {
+            let section = Path::root().then(id.kind.as_str()).then(id.name.as_str());
+            let of_account = entry.account.iter().filter(|_| entry.enabled);
+            let of_account = of_account.flat_map(|account| account.warnings());
+            warnings.extend(of_account.map(|mut warning| {
+                warning.weight = Weight::Warning;
+                warning.under(&section)
+            }));
+            if !entry.enabled && self.defaults.get(&id.kind) == Some(&id.name) {
+                let message = format!("`{id}` is the default account and switched off");
+                warnings.push(
+                    Problem::warning(Code::SWITCHED_OFF, section.then("enabled"), message)
+                        .plainly("the default account is switched off")
+                        .help(
+                            "what names no account is recorded and not sent: make another account \
+                             the default, or switch this one on",
+                        ),
+                );
+            }
+        }
+        warnings
     }
 
     /// Finds the account that a notification is sent through: the one it names, the kind's

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::account::Accounts;
+use crate::account::{AccountId, Accounts};
 use crate::name::WorkflowName;
-use crate::notification::{IfUnknown, Notification};
+use crate::notification::{IfUnknown, Notification, Recipient};
 use crate::problem::{Code, Path, Problem, Problems};
 use crate::rule::Rule;
 use crate::secret::{SecretSource, Secrets};
@@ -23,9 +23,13 @@ pub struct Config {
 impl Config {
     /// Checks that every notification has an account which can reach its recipients.
     ///
+    /// One that names nobody tells those whom its account
+    /// [names](crate::Account::default_recipients).
+    ///
     /// # Errors
     ///
-    /// Everything that does not fit, with paths that begin with the workflow's index.
+    /// Everything that does not fit, with paths that begin with the workflow's index; notifications
+    /// have the index that they were [declared](Workflow::declared) at.
     pub fn new(
         workflows: Vec<Workflow>,
         accounts: Accounts,
@@ -33,9 +37,9 @@ impl Config {
     ) -> Result<Self, Problems> {
         let mut problems = Problems::none();
         let mut by_name = BTreeMap::new();
-        for (index, workflow) in workflows.into_iter().enumerate() {
+        for (index, mut workflow) in workflows.into_iter().enumerate() {
             let place = Path::root().then(index);
-            for (position, notification) in workflow.notifications().iter().enumerate() {
+            for (position, notification) in workflow.declared_mut() {
                 let place = place.then("notifications").then(position);
                 problems.absorb(&place, check(&accounts, notification));
             }
@@ -63,10 +67,10 @@ impl Config {
     ///
     /// When a rule's notification has no account that reaches its recipients: everything that does
     /// not fit, with paths that begin with the rule's index.
-    pub fn with_rules(mut self, rules: Vec<Rule>) -> Result<Self, Problems> {
+    pub fn with_rules(mut self, mut rules: Vec<Rule>) -> Result<Self, Problems> {
         let mut problems = Problems::none();
-        for (index, rule) in rules.iter().enumerate() {
-            for notification in rule.notifications() {
+        for (index, rule) in rules.iter_mut().enumerate() {
+            for notification in &mut rule.notifications {
                 let place = Path::root().then(index);
                 problems.absorb(&place, check(&self.accounts, notification));
             }
@@ -108,24 +112,53 @@ impl Config {
     }
 }
 
-fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problems> {
-    let place = Path::root().then(notification.kind().as_str());
+/// Names everybody whom a notification tells, and checks that its account reaches them.
+fn check(accounts: &Accounts, notification: &mut Notification) -> Result<(), Problems> {
+    let under = notification.declared_under().unwrap_or(notification.kind());
+    let place = Path::root().then(under.as_str());
+    let redirected = notification.declared_under().is_some();
     let id = accounts
         .resolve(notification.kind(), notification.account())
-        .map_err(|problem| match notification.account() {
-            Some(_) => problem.under(&place.then("account")),
-            None => problem.under(&place).at_key(),
+        .map_err(|problem| match (notification.account(), redirected) {
+            (_, true) => match notification.declared().next() {
+                Some((index, first)) => {
+                    as_redirected(problem, notification, first).under(&place.then("to").then(index))
+                }
+                None => problem.under(&place),
+            },
+            (Some(_), _) => problem.under(&place.then("account")),
+            (None, _) => problem.under(&place).at_key(),
         })?;
-    let mut problems = Problems::none();
-    let Some(account) = accounts.get(&id) else {
+    // Of one whose section is broken nothing can be said.
+    let Some(account) = accounts.configured(&id) else {
         return Ok(());
     };
+    if notification.is_to_default() && notification.recipients().is_empty() {
+        let defaults = account.default_recipients();
+        if defaults.is_empty() {
+            return Err(nobody(&id).under(&place).into());
+        }
+        notification.to(defaults);
+    }
+    if accounts.is_disabled(&id) {
+        return Ok(());
+    }
+    let mut problems = Problems::none();
     let mut converses = false;
     for (index, recipient) in notification.declared() {
-        match account.target(notification, recipient) {
-            Ok(target) => converses |= target.conversation.is_some(),
-            Err(problem) => problems.push(problem.under(&place.then("to").then(index))),
-        }
+        let problem = match account.target(notification, recipient) {
+            Ok(target) => {
+                converses |= target.conversation.is_some();
+                continue;
+            }
+            Err(problem) if redirected => as_redirected(problem, notification, recipient),
+            Err(problem) => problem,
+        };
+        problems.push(if notification.is_to_default() {
+            of_default(&problem, &id).under(&place).at_key()
+        } else {
+            problem.under(&place.then("to").then(index))
+        });
     }
     for (key, recipient) in notification.copies() {
         if let Err(problem) = account.target(notification, &recipient) {
@@ -142,4 +175,42 @@ fn check(accounts: &Accounts, notification: &Notification) -> Result<(), Problem
         );
     }
     problems.or_value(())
+}
+
+/// Says that neither the notification nor its account names a recipient.
+fn nobody(account: &AccountId) -> Problem {
+    let message = "the notification names no recipient";
+    let help = format!(
+        "say who is told with `to`, or give the account `{account}` somebody to tell where nothing \
+         is said"
+    );
+    Problem::new(Code::NO_RECIPIENT, Path::root(), message).help(help)
+}
+
+/// Adds that a recipient was given to this kind by the one that it is declared under.
+fn as_redirected(mut problem: Problem, notification: &Notification, to: &Recipient) -> Problem {
+    let kind = notification.kind();
+    let plain = problem.plain().map(str::to_owned);
+    problem.message = format!("`{to}` is a recipient of `{kind}`: {}", problem.message);
+    match plain {
+        Some(plain) => problem.plainly(format!("this is a recipient of `{kind}`: {plain}")),
+        None => problem,
+    }
+}
+
+/// Says that an account does not reach somebody whom it names itself.
+///
+/// Nothing of its section is quoted: the notification stands in another file, and what is shown of
+/// that one says nothing of variables in this one.
+fn of_default(problem: &Problem, account: &AccountId) -> Problem {
+    let why = problem.plain().map(|why| format!(": {why}"));
+    let message = format!(
+        "`{account}` does not reach whom it names where nobody is named{}",
+        why.unwrap_or_default()
+    );
+    let said = Problem::new(problem.code, Path::root(), message);
+    match problem.plain_help() {
+        Some(help) => said.help(help.to_owned()),
+        None => said,
+    }
 }

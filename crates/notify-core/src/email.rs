@@ -1,5 +1,9 @@
 //! E-mail: addresses and the spec of an e-mail notification.
 
+mod flyte;
+mod header;
+mod options;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +11,15 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::notification::{NotificationKind, NotificationOptions};
+pub use self::flyte::{FlyteKey, FlyteMail, FlyteTemplate};
+pub use self::header::{HeaderName, HeaderText, MailHeaders};
+pub use self::options::EmailOptions;
+use crate::notification::NotificationKind;
 use crate::problem::Malformed;
 use crate::schema;
 use crate::text;
 
-/// The kind `email`: mail over SMTP, one to each recipient.
+/// The kind `email`: mail over SMTP, one to each recipient where nothing else is said.
 ///
 /// ```
 /// use notify_core::{email, phases, Email, Notification, NotificationKind};
@@ -30,14 +37,6 @@ impl NotificationKind for Email {
     type Options = EmailOptions;
     type Recipient = EmailAddress;
 }
-
-/// What an e-mail notification can say beside phases and recipients: nothing yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct EmailOptions {}
-
-impl NotificationOptions for EmailOptions {}
 
 /// A mail address, `local@domain`, with its domain in lower case.
 ///
@@ -227,10 +226,19 @@ impl Serialize for EmailAddress {
 
 impl<'de> Deserialize<'de> for EmailAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(|err: Malformed| de::Error::custom(err.in_serde()))
+        parsed(deserializer)
     }
+}
+
+/// Reads a text into its typed form.
+fn parsed<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err = Malformed>,
+    D: Deserializer<'de>,
+{
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(|err: Malformed| de::Error::custom(err.in_serde()))
 }
 
 /// Writes an [`EmailAddress`] constant; a malformed literal does not compile.

@@ -199,7 +199,9 @@ impl<K: NotificationKind> From<Spec<K>> for Notification {
             when: spec.when,
             if_unknown: spec.if_unknown,
             kind: Kind::from_static(K::KIND),
+            declared_under: None,
             account: spec.account,
+            to_default: false,
             recipients: spec.recipients.iter().map(Recipient::of).collect(),
             places: Vec::new(),
             template: spec.template,
@@ -245,16 +247,25 @@ impl Debug for Recipient {
     }
 }
 
+/// The key under which the stored form names the kind that a notification was declared under.
+pub const DECLARED_UNDER: &str = "declared_under";
+
 /// A declared notification: phases, condition, kind, account, recipients, options.
 ///
-/// There is no way to make one without a phase or without a recipient.
+/// There is no way to make one without a phase. One without a recipient can come of the partial
+/// loaders alone ([`Registry::load_workflow_partly`](crate::Registry::load_workflow_partly)); a
+/// [`Config`](crate::Config) gives it those of its account, or refuses it.
 #[derive(Clone, Debug)]
 pub struct Notification {
     pub(crate) phases: Phases,
     pub(crate) when: Option<Condition>,
     pub(crate) if_unknown: IfUnknown,
     pub(crate) kind: Kind,
+    /// The kind that gave its recipients to this one.
+    pub(crate) declared_under: Option<Kind>,
     pub(crate) account: Option<AccountName>,
+    /// Whether it names nobody, so that its account says who is told.
+    pub(crate) to_default: bool,
     pub(crate) recipients: Vec<Recipient>,
     /// Where each recipient was declared, before repeated ones were merged; empty where nothing was.
     pub(crate) places: Vec<usize>,
@@ -288,9 +299,30 @@ impl Notification {
         self.account.as_ref()
     }
 
+    /// Returns the kind that it was declared under, where that one
+    /// [gave its recipients](crate::ProviderDescriptor::redirects) to this one.
+    pub fn declared_under(&self) -> Option<&Kind> {
+        self.declared_under.as_ref()
+    }
+
     /// Returns the recipients; there is at least one.
     pub fn recipients(&self) -> &[Recipient] {
         &self.recipients
+    }
+
+    /// Tells whether it names nobody itself: its recipients are the
+    /// [default ones](crate::Account::default_recipients) of its account.
+    pub fn is_to_default(&self) -> bool {
+        self.to_default
+    }
+
+    /// Tells those whom the account names, each once.
+    pub(crate) fn to(&mut self, defaults: Vec<Recipient>) {
+        for recipient in defaults {
+            if !self.recipients.contains(&recipient) {
+                self.recipients.push(recipient);
+            }
+        }
     }
 
     /// Lists recipients that stand in the options, each with its key: those of a copy.
@@ -342,7 +374,9 @@ impl Notification {
             _ => Map::new(),
         };
         let recipients: Vec<&str> = self.recipients.iter().map(Recipient::as_str).collect();
-        body.insert("to".to_owned(), json!(recipients));
+        if !recipients.is_empty() {
+            body.insert("to".to_owned(), json!(recipients));
+        }
         if let Some(account) = &self.account {
             body.insert("account".to_owned(), json!(account));
         }
@@ -357,6 +391,9 @@ impl Notification {
         }
         if self.if_unknown != IfUnknown::default() {
             value.insert("if_unknown".to_owned(), json!(self.if_unknown));
+        }
+        if let Some(kind) = &self.declared_under {
+            value.insert(DECLARED_UNDER.to_owned(), json!(kind));
         }
         value.insert(self.kind.to_string(), Value::Object(body));
         Value::Object(value)

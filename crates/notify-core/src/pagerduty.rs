@@ -5,14 +5,20 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, de};
 
-use crate::content::Severity;
-use crate::notification::{NotificationKind, NotificationOptions};
+use crate::notification::NotificationKind;
 use crate::problem::Malformed;
 use crate::schema;
 use crate::secret::looks_secret;
 use crate::text;
+
+mod options;
+
+pub use self::options::{
+    Incident, PagerDutyImage, PagerDutyImageUrl, PagerDutyLink, PagerDutyOptions, PagerDutyText,
+    PagerDutyUrl,
+};
 
 /// The kind `pagerduty`: an incident on a service, closed by itself when the workflow succeeds again.
 ///
@@ -29,18 +35,6 @@ impl NotificationKind for PagerDuty {
     type Options = PagerDutyOptions;
     type Recipient = PagerDutyService;
 }
-
-/// What a PagerDuty notification can say beside phases and recipients.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct PagerDutyOptions {
-    /// How bad it is; from the phase where nothing is said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
-}
-
-impl NotificationOptions for PagerDutyOptions {}
 
 /// The name of a PagerDuty service, as the account's `services` table calls it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
@@ -115,6 +109,14 @@ impl FromStr for PagerDutyService {
                 .sensitive());
         }
         Ok(Self(Cow::Owned(trimmed.to_owned())))
+    }
+}
+
+impl<'de> Deserialize<'de> for PagerDutyService {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse()
+            .map_err(|why: Malformed| de::Error::custom(why.in_serde()))
     }
 }
 

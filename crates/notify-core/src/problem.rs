@@ -75,6 +75,10 @@ codes! {
     NO_MATCH = 25;
     /// A file with a secret can be read by others than its owner.
     LOOSE_SECRET = 26;
+    /// A setting gives up a protection.
+    UNPROTECTED = 27;
+    /// The default account of a kind is switched off.
+    SWITCHED_OFF = 28;
 }
 
 impl fmt::Display for Code {

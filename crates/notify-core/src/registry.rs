@@ -32,13 +32,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::account::AccountId;
 use crate::email::Email;
 use crate::load;
 use crate::name::Kind;
-use crate::notification::{NotificationKind, Options, Recipient};
+use crate::notification::{DECLARED_UNDER, NotificationKind, Options, Recipient};
 use crate::pagerduty::PagerDuty;
 use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
 use crate::provider::{Account, Provider};
@@ -59,12 +59,23 @@ pub struct ProviderDescriptor {
     pub crate_name: &'static str,
     /// Whether there is an account where the settings name none.
     pub(crate) stands_alone: bool,
+    /// Which recipients belong to another kind.
+    pub(crate) redirect: Option<Redirect>,
     load_account: LoadAccount,
     pub(crate) load_options: fn(&Value) -> Result<Arc<dyn Options>, Problems>,
     pub(crate) load_recipient: fn(&str) -> Result<Recipient, Malformed>,
     account_schema: fn(&mut SchemaGenerator) -> Schema,
     options_schema: fn(&mut SchemaGenerator) -> Schema,
     recipient_schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// Recipients that are declared under one kind and belong to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Redirect {
+    /// The kind that they belong to.
+    pub(crate) kind: &'static str,
+    /// Tells such a recipient from the kind's own.
+    pub(crate) takes: fn(&str) -> bool,
 }
 
 type Loaded = Result<Arc<dyn Account>, Problems>;
@@ -86,6 +97,7 @@ impl ProviderDescriptor {
             summary: P::SUMMARY,
             crate_name,
             stands_alone: false,
+            redirect: None,
             load_account: LoadAccount::Typed(|id, section| P::account(id, load::typed(section)?)),
             load_options: |options| {
                 let options: <P::Kind as NotificationKind>::Options = load::typed(options)?;
@@ -103,6 +115,21 @@ impl ProviderDescriptor {
         }
     }
 
+    /// Gives the recipients that `takes` picks out to another kind: a mail address that is declared
+    /// under `pagerduty` is a recipient of `email`.
+    ///
+    /// What is declared for both is resolved at load: for these recipients there is a notification
+    /// of the other kind, with the same phases, condition and template, through that kind's default
+    /// account, and it [says](crate::Notification::declared_under) where it was declared. Account
+    /// and options are those of the kind that they are written under, and do not apply to it.
+    ///
+    /// `takes` sees a text as it was written, and takes none that is a recipient of the kind itself.
+    #[must_use]
+    pub const fn redirects(mut self, kind: &'static str, takes: fn(&str) -> bool) -> Self {
+        self.redirect = Some(Redirect { kind, takes });
+        self
+    }
+
     /// Describes a provider whose kind and account the program makes; no account needs a section.
     pub(crate) fn of_program<P: Provider>(
         kind: &'static str,
@@ -116,6 +143,11 @@ impl ProviderDescriptor {
             load_account: LoadAccount::Shared(Arc::new(load)),
             ..Self::of::<P>(crate_name)
         }
+    }
+
+    /// Gives the options of a notification that says nothing.
+    pub(crate) fn load_no_options(&self) -> Result<Arc<dyn Options>, Problems> {
+        (self.load_options)(&Value::Object(Map::new()))
     }
 
     /// Tells whether the program makes it, as with [`provider_fn`](crate::provider_fn), and puts it
@@ -255,7 +287,7 @@ pub enum RegistryError {
 }
 
 /// Keys of a notification that are no kind.
-pub(crate) const RESERVED: [&str; 4] = ["phases", "when", "if_unknown", "on"];
+pub(crate) const RESERVED: [&str; 5] = ["phases", "when", "if_unknown", "on", DECLARED_UNDER];
 
 /// Keys under every kind that are no option.
 pub(crate) const COMMON: [&str; 3] = ["to", "account", "template"];

@@ -15,6 +15,7 @@ use crate::notification::Notification;
 use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
 use crate::registry::Registry;
 use crate::schema;
+use crate::spec::{Form, names_nobody};
 use crate::text;
 
 /// What a name must look like: `*` stands for any letters, `?` for exactly one.
@@ -213,7 +214,7 @@ impl Match {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     matches: Match,
-    notifications: Vec<Notification>,
+    pub(crate) notifications: Vec<Notification>,
 }
 
 impl Rule {
@@ -260,16 +261,19 @@ impl Registry {
     ///
     /// Everything that is wrong with it, with paths from the rule's root.
     pub fn load_rule(&self, value: &Value) -> Result<Rule, Problems> {
-        let (rule, problems) = self.load_rule_partly(value);
-        match rule {
-            Some(rule) => problems.or_value(rule),
-            None => Err(problems),
-        }
+        let (rule, mut problems) = self.load_rule_partly(value);
+        let Some(rule) = rule else {
+            return Err(problems);
+        };
+        problems.extend(rule.notifications.iter().filter_map(names_nobody));
+        problems.or_value(rule)
     }
 
     /// Loads as much of a rule as can be checked further, with everything that is wrong with it.
     ///
-    /// It is what [`load_rule`](Self::load_rule) gives where nothing is wrong.
+    /// It is what [`load_rule`](Self::load_rule) gives where nothing is wrong, but for a
+    /// notification that names nobody, as
+    /// [`load_workflow_partly`](Self::load_workflow_partly) has it.
     pub fn load_rule_partly(&self, value: &Value) -> (Option<Rule>, Problems) {
         if let Err(problem) = Keys::of(value, "a rule") {
             return (None, problem.into());
@@ -279,13 +283,13 @@ impl Registry {
         let mut problems = Problems::none();
         let given = body.as_object_mut().and_then(|body| body.remove(MATCH));
         let matches = given.and_then(|given| problems.absorb(&place, load_match(&given)));
-        let (notification, found) = self.load_notification_partly(&body);
+        let (notifications, found) = self.load_notifications_partly(&body, Form::Declared);
         problems.extend(also_match(found));
-        let matches = matches.unwrap_or_else(Match::every);
-        (
-            notification.map(|notification| Rule::new(matches, notification)),
-            problems,
-        )
+        let rule = (!notifications.is_empty()).then(|| Rule {
+            matches: matches.unwrap_or_else(Match::every),
+            notifications,
+        });
+        (rule, problems)
     }
 }
 

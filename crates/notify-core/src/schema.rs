@@ -124,7 +124,7 @@ impl Registry {
         );
         properties.insert("if_unknown".to_owned(), if_unknown);
         for descriptor in self.iter() {
-            let body = json!(body(descriptor, generator));
+            let body = json!(body(self, descriptor, generator));
             properties.insert(descriptor.kind.to_owned(), body);
         }
         let one: Vec<Value> = self
@@ -143,8 +143,12 @@ impl Registry {
 }
 
 /// Describes what stands under a kind's key: one recipient, a list of them, or the long form.
-fn body(descriptor: &ProviderDescriptor, generator: &mut SchemaGenerator) -> Schema {
-    let recipient = descriptor.recipient_schema(generator);
+fn body(
+    registry: &Registry,
+    descriptor: &ProviderDescriptor,
+    generator: &mut SchemaGenerator,
+) -> Schema {
+    let recipient = recipient(registry, descriptor, generator);
     let recipients = json!({
         "description": "Who is told.",
         "type": "array",
@@ -162,17 +166,16 @@ fn body(descriptor: &ProviderDescriptor, generator: &mut SchemaGenerator) -> Sch
         })
     });
     let mut long = object(descriptor.options_schema(generator));
-    let mut required = list(&mut long, "required");
-    let needs_options = !required.is_empty();
-    required.push(json!("to"));
+    let needs_options = long.get("required").is_some();
     let mut properties = table(&mut long, "properties");
-    let to =
-        json!({"description": "Who is told: one, or a list.", "anyOf": [recipient, recipients]});
+    let to = json!({
+        "description": "Who is told: one, or a list. Without it those whom the account names.",
+        "anyOf": [recipient, recipients],
+    });
     properties.insert("to".to_owned(), to);
     properties.insert("account".to_owned(), account);
     properties.insert("template".to_owned(), json!(template));
     long.insert("properties".to_owned(), Value::Object(properties));
-    long.insert("required".to_owned(), Value::Array(required));
     let mut forms = vec![Value::Object(long)];
     // Options that must be said have no place in a short form.
     if !needs_options {
@@ -184,6 +187,20 @@ fn body(descriptor: &ProviderDescriptor, generator: &mut SchemaGenerator) -> Sch
         &name,
         || json!({"description": sentence(descriptor.summary), "anyOf": forms}),
     )
+}
+
+/// Describes who can be named under a kind: its recipients, and those that it gives to another.
+fn recipient(
+    registry: &Registry,
+    descriptor: &ProviderDescriptor,
+    generator: &mut SchemaGenerator,
+) -> Value {
+    let own = descriptor.recipient_schema(generator);
+    let other = descriptor.redirect.and_then(|to| registry.get(to.kind));
+    match other {
+        Some(other) => json!({"anyOf": [own, other.recipient_schema(generator)]}),
+        None => json!(own),
+    }
 }
 
 /// Describes the section of one account.
@@ -281,14 +298,6 @@ fn table(map: &mut Map<String, Value>, key: &str) -> Map<String, Value> {
     match map.remove(key) {
         Some(Value::Object(table)) => table,
         _ => Map::new(),
-    }
-}
-
-/// Takes out the list under a keyword, an empty one where there is none.
-fn list(map: &mut Map<String, Value>, key: &str) -> Vec<Value> {
-    match map.remove(key) {
-        Some(Value::Array(list)) => list,
-        _ => Vec::new(),
     }
 }
 

@@ -1,18 +1,28 @@
 //! Slack: recipients and the spec of a Slack notification.
 
+mod blocks;
+mod look;
+mod mention;
+mod options;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, de};
 use serde_json::json;
 
 use crate::email::EmailAddress;
-use crate::notification::{NotificationKind, NotificationOptions};
+use crate::notification::NotificationKind;
 use crate::problem::Malformed;
 use crate::schema;
 use crate::text::{self, refused, shown};
+
+pub use self::blocks::{MAX_RAW_BLOCKS, MAX_RAW_SIZE, RawBlock, RawBlocks};
+pub use self::look::{Emoji, IconUrl, Username};
+pub use self::mention::{MAX_MENTIONS, SlackMention};
+pub use self::options::{SlackOptions, Thread};
 
 /// The kind `slack`: a message to a channel or a person.
 ///
@@ -37,14 +47,6 @@ impl NotificationKind for Slack {
     type Options = SlackOptions;
     type Recipient = SlackRecipient;
 }
-
-/// What a Slack notification can say beside phases and recipients: nothing yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SlackOptions {}
-
-impl NotificationOptions for SlackOptions {}
 
 /// Where a Slack message goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,6 +190,14 @@ impl TryFrom<&str> for SlackRecipient {
 
     fn try_from(text: &str) -> Result<Self, Malformed> {
         text.parse()
+    }
+}
+
+impl<'de> Deserialize<'de> for SlackRecipient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(|err: Malformed| de::Error::custom(err.in_serde()))
     }
 }
 

@@ -1,16 +1,16 @@
 //! From plain values to definitions: the one validator of files, of the wire and of stored records.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+mod body;
 
 use serde_json::Value;
 
+use self::body::{Body, no_recipient};
 use crate::load::{self, Keys};
-use crate::name::{AccountName, Kind, WorkflowName};
-use crate::notification::{IfUnknown, Notification, Options, Recipient};
+use crate::name::WorkflowName;
+use crate::notification::{DECLARED_UNDER, IfUnknown, Notification};
 use crate::phase::{PhaseError, Phases, TerminalPhase};
-use crate::problem::{Code, Malformed, Path, Problem, Problems, Segment, nearest};
-use crate::registry::{COMMON, ProviderDescriptor, RESERVED, Registry};
+use crate::problem::{Code, Malformed, Path, Problem, Problems, nearest};
+use crate::registry::{RESERVED, Registry};
 use crate::workflow::Workflow;
 
 /// The key by which a file names its own schema, for editors.
@@ -19,21 +19,29 @@ pub(crate) const SCHEMA: &str = "$schema";
 impl Registry {
     /// Loads a workflow's definition: its name and its notifications.
     ///
+    /// It knows no account, so that every notification has to name recipients.
+    ///
     /// # Errors
     ///
     /// Everything that is wrong with it, with paths from the definition's root.
     pub fn load_workflow(&self, value: &Value) -> Result<Workflow, Problems> {
-        let (partial, problems) = self.load_workflow_partly(value);
-        match partial {
-            Some(partial) => problems.or_value(partial.workflow),
-            None => Err(problems),
+        let (partial, mut problems) = self.load_workflow_partly(value);
+        let Some(PartialWorkflow { workflow, .. }) = partial else {
+            return Err(problems);
+        };
+        let place = Path::root().then("notifications");
+        for (index, notification) in workflow.declared() {
+            problems.extend(names_nobody(notification).map(|one| one.under(&place.then(index))));
         }
+        problems.or_value(workflow)
     }
 
     /// Loads as much of a workflow's definition as can be understood, with everything that is wrong
     /// with it: what is understood can be checked further, so that all is told in one run.
     ///
-    /// It is what [`load_workflow`](Self::load_workflow) gives where nothing is wrong.
+    /// It is what [`load_workflow`](Self::load_workflow) gives where nothing is wrong, but for a
+    /// notification in its long form that names nobody: its account may have default recipients,
+    /// and [`Config::new`](crate::Config::new) asks it.
     pub fn load_workflow_partly(&self, value: &Value) -> (Option<PartialWorkflow>, Problems) {
         let mut problems = Problems::none();
         let mut keys = match Keys::of(value, "a definition") {
@@ -52,18 +60,15 @@ impl Registry {
             let message = format!("`{SCHEMA}` is an address, not {}", load::name_of(other));
             problems.push(Problem::new(Code::WRONG_VALUE, root.then(SCHEMA), message));
         }
-        let mut places = Vec::new();
-        let mut notifications = Vec::new();
+        let (mut places, mut notifications) = (Vec::new(), Vec::new());
         let place = root.then("notifications");
         match keys.take("notifications") {
             Some(Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    let (loaded, found) = self.load_notification_partly(item);
+                    let (loaded, found) = self.load_notifications_partly(item, Form::Declared);
                     problems.absorb::<()>(&place.then(index), Err(found));
-                    if let Some(loaded) = loaded {
-                        notifications.push(loaded);
-                        places.push(index);
-                    }
+                    places.extend(loaded.iter().map(|_| index));
+                    notifications.extend(loaded);
                 }
             }
             Some(other) => problems.push(
@@ -92,38 +97,51 @@ impl Registry {
             workflow: Workflow {
                 name,
                 notifications,
+                places,
             },
             named,
-            places,
         });
         (partial, problems)
     }
 
-    /// Loads one notification, in its short form or its long one.
+    /// Loads one notification, in its short form or its long one, as the ledger holds it: each
+    /// recipient is one of its kind.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it, with paths from the notification's root; recipients are
     /// at `KIND.to[…]` in the short form too.
     pub fn load_notification(&self, value: &Value) -> Result<Notification, Problems> {
-        let (notification, problems) = self.load_notification_partly(value);
-        match notification {
-            Some(notification) => problems.or_value(notification),
-            None => Err(problems),
-        }
+        let (notifications, problems) = self.load_notifications_partly(value, Form::Stored);
+        let mut of_one = whole(notifications, problems)?;
+        // Without problems there is one.
+        of_one.pop().ok_or_else(Problems::none)
+    }
+
+    /// Loads what one declared notification comes to: where its kind
+    /// [gives recipients to another](crate::ProviderDescriptor::redirects), it is several.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, with paths as [`load_notification`](Self::load_notification)
+    /// gives them.
+    pub(crate) fn load_declared(&self, value: &Value) -> Result<Vec<Notification>, Problems> {
+        let (notifications, problems) = self.load_notifications_partly(value, Form::Carried);
+        whole(notifications, problems)
     }
 
     /// Loads as much of a notification as has an account and recipients to be checked further.
     ///
     /// Where something is wrong with its phases or its options, others stand in for them.
-    pub(crate) fn load_notification_partly(
+    pub(crate) fn load_notifications_partly(
         &self,
         value: &Value,
-    ) -> (Option<Notification>, Problems) {
+        form: Form,
+    ) -> (Vec<Notification>, Problems) {
         let mut problems = Problems::none();
         let mut keys = match Keys::of(value, "a notification") {
             Ok(keys) => keys,
-            Err(problem) => return (None, Problems::from(without_a_space(problem, value))),
+            Err(problem) => return (Vec::new(), Problems::from(without_a_space(problem, value))),
         };
         let root = Path::root();
         let on = keys.take("on");
@@ -157,11 +175,19 @@ impl Registry {
             Some(choice) => problems.absorb(&root.then("if_unknown"), load::typed(choice)),
             None => Some(IfUnknown::default()),
         };
+        let declared_under = match form {
+            Form::Declared => None,
+            Form::Carried | Form::Stored => keys.take(DECLARED_UNDER),
+        };
+        let declared_under = declared_under.and_then(|kind| {
+            let place = root.then(DECLARED_UNDER);
+            problems.absorb(&place, load::typed(kind))
+        });
 
         let (kinds, others): (Vec<_>, Vec<_>) =
             keys.rest().partition(|(key, _)| self.get(key).is_some());
         let mut others = others.into_iter();
-        let mut body = None;
+        let mut bodies = Vec::new();
         match kinds.as_slice() {
             [] => match others.next() {
                 Some((key, _)) if nearest(key, ["phases", "when", "if_unknown"]).is_none() => {
@@ -201,33 +227,61 @@ impl Registry {
                         .at_key(),
                     );
                 }
-                body = self.get(kind).and_then(|descriptor| {
-                    let (body, found) = load_body(descriptor, value);
+                if let Some(descriptor) = self.get(kind) {
+                    let (loaded, found) = self.load_bodies(descriptor, value, form);
                     problems.absorb::<()>(&root.then(*kind), Err(found));
-                    body
-                });
+                    bodies = loaded;
+                }
             }
         }
         for (key, _) in others {
             let known = RESERVED
                 .into_iter()
-                .filter(|name| *name != "on")
+                .filter(|name| !matches!(*name, "on" | DECLARED_UNDER))
                 .chain(self.kinds());
             problems.push(load::unknown_key(root.then(key), key, known));
         }
-        let notification = body.map(|body| Notification {
+        let notification = |body: Body| Notification {
             phases: phases.unwrap_or(Phases::only(TerminalPhase::Failed)),
-            when,
+            when: when.clone(),
             if_unknown: if_unknown.unwrap_or_default(),
+            declared_under: body.declared_under.or(declared_under.clone()),
             kind: body.kind,
             account: body.account,
+            to_default: body.to_default,
             recipients: body.recipients,
             places: body.places,
             template: body.template,
             options: body.options,
-        });
-        (notification, problems)
+        };
+        (bodies.into_iter().map(notification).collect(), problems)
     }
+}
+
+/// Where a notification stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In a definition or a rule: its account may say who is told.
+    Declared,
+    /// In an event: it says by itself who is told.
+    Carried,
+    /// In the ledger: nothing about it is left to be found out.
+    Stored,
+}
+
+/// Gives notifications of which nothing is wrong and each names somebody.
+fn whole(
+    notifications: Vec<Notification>,
+    mut problems: Problems,
+) -> Result<Vec<Notification>, Problems> {
+    problems.extend(notifications.iter().filter_map(names_nobody));
+    problems.or_value(notifications)
+}
+
+/// Says that a notification names nobody, where its account would have to.
+pub(crate) fn names_nobody(notification: &Notification) -> Option<Problem> {
+    let place = || Path::root().then(notification.kind.as_str());
+    notification.to_default.then(|| no_recipient(place()))
 }
 
 /// As much of a workflow's definition as could be understood.
@@ -238,8 +292,6 @@ pub struct PartialWorkflow {
     pub workflow: Workflow,
     /// Whether the name is its own.
     pub named: bool,
-    /// The index that each of its notifications has in the definition.
-    pub places: Vec<usize>,
 }
 
 /// Adds where a list of definitions goes.
@@ -318,137 +370,4 @@ fn load_phases(value: &Value) -> Result<Phases, Problems> {
             .into()),
         None => Err(problems),
     }
-}
-
-/// What stands under the kind's key.
-struct Body {
-    kind: Kind,
-    account: Option<AccountName>,
-    recipients: Vec<Recipient>,
-    places: Vec<usize>,
-    template: Option<Arc<str>>,
-    options: Arc<dyn Options>,
-}
-
-/// Loads what stands under the kind's key; gives what can be checked against an account.
-fn load_body(descriptor: &ProviderDescriptor, value: &Value) -> (Option<Body>, Problems) {
-    let root = Path::root();
-    let mut problems = Problems::none();
-    let mut rest = match value {
-        Value::Object(map) => map.clone(),
-        _ => serde_json::Map::new(),
-    };
-    let long_form = value.is_object();
-    let to = rest.remove("to");
-    let to = if long_form { to.as_ref() } else { Some(value) };
-    let (recipients, places) = if let Some(to) = to {
-        let (recipients, places, found) = load_recipients(descriptor, to);
-        problems.absorb::<()>(&root.then("to"), Err(found));
-        (recipients, places)
-    } else {
-        problems.push(no_recipient(root.clone()));
-        (Vec::new(), Vec::new())
-    };
-    let account = rest.remove("account");
-    let account =
-        account.map(|account| problems.absorb(&root.then("account"), load::typed(&account)));
-    let template = rest.remove("template").and_then(|template| {
-        let loaded = load::typed::<String>(&template);
-        problems.absorb(&root.then("template"), loaded)
-    });
-    let rest = Value::Object(rest);
-    let options = (descriptor.load_options)(&rest).map_err(|found| {
-        let found = load::complete(found, &rest, || descriptor.schema_of_options());
-        also_known(found, &COMMON)
-    });
-    let options = problems.absorb(&root, options);
-    // Without options of its own it can be checked all the same.
-    let none = Value::Object(serde_json::Map::new());
-    let options = options.or_else(|| (descriptor.load_options)(&none).ok());
-    let body = match (account, options) {
-        // Nobody knows which account is meant.
-        (Some(None), _) | (_, None) => None,
-        (account, Some(options)) => Some(Body {
-            kind: Kind::from_static(descriptor.kind),
-            account: account.flatten(),
-            recipients,
-            places,
-            template: template.map(Arc::from),
-            options,
-        }),
-    };
-    (body, problems)
-}
-
-/// Adds the keys that every kind has to the help of an unknown one.
-fn also_known(problems: Problems, known: &[&str]) -> Problems {
-    let mut all = Problems::none();
-    all.extend(problems.into_iter().map(|mut problem| {
-        let misspelt = match (problem.code, problem.path.segments()) {
-            (Code::UNKNOWN_KEY, [Segment::Key(key)]) => nearest(key, known.iter().copied()),
-            _ => None,
-        };
-        if let Some(name) = misspelt {
-            problem.help = Some(format!("did you mean `{name}`?"));
-        }
-        problem
-    }));
-    all
-}
-
-fn no_recipient(path: Path) -> Problem {
-    Problem::new(
-        Code::NO_RECIPIENT,
-        path,
-        "the notification names no recipient",
-    )
-    .help("say who is told, in a list")
-}
-
-/// Loads recipients and, for each that is kept, its index in the declared list.
-fn load_recipients(
-    descriptor: &ProviderDescriptor,
-    value: &Value,
-) -> (Vec<Recipient>, Vec<usize>, Problems) {
-    let root = Path::root();
-    let items: &[Value] = match value {
-        Value::Array(items) => items,
-        Value::Null => &[],
-        one => std::slice::from_ref(one),
-    };
-    let mut problems = Problems::none();
-    let mut seen = BTreeSet::new();
-    let (mut recipients, mut places) = (Vec::new(), Vec::new());
-    for (index, item) in items.iter().enumerate() {
-        let place = if value.is_array() {
-            root.then(index)
-        } else {
-            root.clone()
-        };
-        let recipient = match item {
-            Value::String(text) => (descriptor.load_recipient)(text),
-            Value::Null => Err(Malformed::new("the recipient is empty")
-                .help("a `#` after a space begins a comment in YAML: put the recipient in quotes")),
-            other => Err(Malformed::new(format!(
-                "a recipient is a text, not {}",
-                load::name_of(other)
-            ))),
-        };
-        match recipient {
-            Ok(recipient) => {
-                if seen.insert(recipient.clone()) {
-                    recipients.push(recipient);
-                    places.push(index);
-                }
-            }
-            Err(why) => {
-                problems.push(Problem::malformed(Code::MALFORMED_RECIPIENT, place, why));
-            }
-        }
-    }
-    if items.is_empty() {
-        let help = "say who is told, in a list; a `#` after a space begins a comment in YAML, so put channels in quotes";
-        problems.push(no_recipient(root).help(help));
-    }
-    (recipients, places, problems)
 }

@@ -16,10 +16,12 @@ use crate::problem::{Code, Malformed, Path, Problem, Problems};
 /// assert_eq!(etl.notifications().len(), 1);
 /// # Ok::<(), notify_core::Malformed>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Workflow {
     pub(crate) name: WorkflowName,
     pub(crate) notifications: Vec<Notification>,
+    /// The index that each of them has where they are declared: one can come to several.
+    pub(crate) places: Vec<usize>,
 }
 
 impl Workflow {
@@ -28,13 +30,16 @@ impl Workflow {
         Ok(Self {
             name: WorkflowName::new(name)?,
             notifications: Vec::new(),
+            places: Vec::new(),
         })
     }
 
     /// Adds a notification.
     #[must_use]
     pub fn notify(mut self, notification: impl Into<Notification>) -> Self {
+        let next = self.places.last().map_or(0, |last| last + 1);
         self.notifications.push(notification.into());
+        self.places.push(next);
         self
     }
 
@@ -48,6 +53,18 @@ impl Workflow {
         &self.notifications
     }
 
+    /// Returns the notifications, each with the index that it was declared at.
+    ///
+    /// Several have one index where a kind
+    /// [gives recipients to another](crate::ProviderDescriptor::redirects).
+    pub fn declared(&self) -> impl Iterator<Item = (usize, &Notification)> {
+        self.places.iter().copied().zip(&self.notifications)
+    }
+
+    pub(crate) fn declared_mut(&mut self) -> impl Iterator<Item = (usize, &mut Notification)> {
+        self.places.iter().copied().zip(&mut self.notifications)
+    }
+
     /// Lists what is used as it is, but hardly meant: notifications that repeat an earlier one whole.
     ///
     /// Paths begin at the definition's root, as in [`Registry::load_workflow`]; a file and a builder
@@ -56,11 +73,14 @@ impl Workflow {
     /// [`Registry::load_workflow`]: crate::Registry::load_workflow
     pub fn warnings(&self) -> Problems {
         let mut warnings = Problems::none();
+        let mut texts = BTreeMap::<usize, String>::new();
+        for (index, notification) in self.declared() {
+            let text = notification.to_value().to_string();
+            texts.entry(index).or_default().push_str(&text);
+        }
         let mut seen = BTreeMap::new();
-        for (index, notification) in self.notifications.iter().enumerate() {
-            let first = *seen
-                .entry(notification.to_value().to_string())
-                .or_insert(index);
+        for (index, text) in texts {
+            let first = *seen.entry(text).or_insert(index);
             if first != index {
                 let place = Path::root().then("notifications");
                 let message = format!("the notification repeats `{}`", place.then(first));
@@ -71,5 +91,12 @@ impl Workflow {
             }
         }
         warnings
+    }
+}
+
+/// Two workflows that tell the same people of the same are equal.
+impl PartialEq for Workflow {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.notifications) == (&other.name, &other.notifications)
     }
 }

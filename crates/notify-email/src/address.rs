@@ -87,6 +87,13 @@ fn sender() -> String {
     format!(r"^\s*(?:{address}|{name} *< *{address} *>)\s*$")
 }
 
+/// Tells whether a name is one that RFC 5321 4.1.4 wants: ASCII labels, two at least.
+pub(crate) fn is_full_name(name: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let label = |label: &str| !label.is_empty() && label.bytes().all(letter);
+    name.len() <= 253 && name.contains('.') && name.split('.').all(label)
+}
+
 /// Takes the quotes off `"Ops, Team"`; a name needs none here, but many write them out of habit.
 fn unquoted(name: &str) -> &str {
     name.strip_prefix('"')

@@ -207,7 +207,7 @@ const ITEM: &str = r#"dir="auto" style="margin:0 0 4px""#;
 const TABLE: &str = "cellpadding=\"0\" cellspacing=\"0\" \
     style=\"margin:0 0 10px;border-collapse:collapse;font-size:15px;line-height:22px;color:inherit\"";
 const LABEL: &str = "scope=\"row\" align=\"left\" valign=\"top\" class=\"muted\" \
-    style=\"padding:0 16px 6px 0;font-weight:400;color:#57606a;overflow-wrap:break-word\"";
+    style=\"min-width:96px;padding:0 16px 6px 0;font-weight:400;color:#57606a;overflow-wrap:anywhere\"";
 const VALUE: &str = "dir=\"auto\" valign=\"top\" style=\"padding:0 0 6px;overflow-wrap:anywhere\"";
 const CODE: &str = "class=\"code\" style=\"margin:0 0 16px;padding:12px;border:1px solid #d0d7de;\
     border-radius:6px;background:#f6f8fa;color:#1f2328;font-size:13px;line-height:19px;\

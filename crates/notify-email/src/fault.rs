@@ -1,39 +1,16 @@
-//! From lettre's errors to ours.
+//! From what the system and TLS say to faults of ours.
 
-use std::error::Error as _;
 use std::io;
-use std::iter;
 
-use lettre::transport::smtp;
 use notify_core::Reason;
 
-use crate::smtp::{Fault, Reply, Stage};
+use crate::smtp::Fault;
 
-/// Reads lettre's error, of which some kinds show in their words only.
-pub(crate) fn fault(stage: Stage, err: &smtp::Error) -> Fault {
-    let why = err
-        .source()
-        .map_or_else(|| err.to_string(), ToString::to_string);
-    if let Some(code) = err.status() {
-        return Fault::Reply(Reply::new(code.into(), why));
-    }
-    // lettre wraps a failed handshake twice.
-    let io = iter::successors(err.source(), |&err| err.source())
-        .find_map(|err| err.downcast_ref::<io::Error>());
-    // TLS that breaks later says nothing about the settings, and may have carried the mail.
-    let handshake = matches!(stage, Stage::Connect | Stage::StartTls);
-    if let Some(fault) = io.filter(|_| handshake).and_then(tls_fault) {
-        return fault;
-    }
-    if err.is_timeout() {
-        return Fault::Timeout;
-    }
-    match io {
-        Some(io) if io.kind() == io::ErrorKind::InvalidData => Fault::Garbled(io.to_string()),
-        Some(io) => unreachable(io),
-        None if why == "incomplete response" => Fault::Lost("the server hung up".to_owned()),
-        None if err.is_response() || err.is_client() => Fault::Garbled(why),
-        None => Fault::Lost(why),
+/// Reads why there is no TLS.
+pub(crate) fn handshake(err: &io::Error) -> Fault {
+    match tls_fault(err) {
+        Some(fault) => fault,
+        None => Fault::Lost(err.to_string()),
     }
 }
 

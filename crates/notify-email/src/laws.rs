@@ -11,15 +11,22 @@ use std::sync::LazyLock;
 
 use mail_parser::{Message as Parsed, MessageParser};
 use notify_core::content::{Action, Block, Field, Inline, Mention, Severity, Style, is_link};
+use notify_core::email::FlyteMail;
 use notify_core::{
-    Delivery, DeliveryId, Email, EmailAddress, Execution, Message, Notification, NotificationKind,
-    Recipient, TerminalPhase, WorkflowEnded, WorkflowName, email, phases,
+    Delivery, DeliveryId, Email, EmailAddress, Execution, Failure, Message, Notification,
+    NotificationKind, Recipient, TerminalPhase, WorkflowEnded, WorkflowName, email, phases,
 };
-use proptest::{prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::any;
+use proptest::{prop_assert, prop_assert_eq, prop_assume, proptest};
+use serde_json::json;
 
 use self::any_message::{any_message, is_shown, laws, letters};
+use crate::account::EmailAccount;
+use crate::attachment::split;
 use crate::body::fitted;
+use crate::config::EmailConfig;
 use crate::message::compose;
+use crate::smtp::data_block;
 
 const TO: EmailAddress = email!("jane@example.org");
 
@@ -35,8 +42,16 @@ fn mail(message: &Message) -> String {
     let id: DeliveryId = "ntf_00000000000000000000000000000007".parse().unwrap();
     let at = "2026-11-20T23:57:46Z".parse().unwrap();
     let delivery = Delivery::new(id, &event, &notification, &to, at);
-    let from = "Workflows <workflows@example.com>".parse().unwrap();
-    String::from_utf8(compose(&from, &delivery, message)).unwrap()
+    String::from_utf8(compose(&account(), &delivery, message)).unwrap()
+}
+
+fn account() -> EmailAccount {
+    let section = json!({
+        "smtp": "smtps://smtp.example.com",
+        "from": "Workflows <workflows@example.com>",
+    });
+    let config: EmailConfig = serde_json::from_value(section).unwrap();
+    config.validate().unwrap()
 }
 
 fn parse(mail: &str) -> Parsed<'_> {
@@ -45,7 +60,9 @@ fn parse(mail: &str) -> Parsed<'_> {
 
 fn part(mail: &str, html: bool) -> String {
     let parsed = parse(mail);
-    assert_eq!(parsed.parts.len(), 3);
+    let attached = parsed.attachments().count();
+    // With attachments, there is a part round all.
+    assert_eq!(parsed.parts.len(), 3 + attached + usize::from(attached > 0));
     let body = if html {
         parsed.body_html(0)
     } else {
@@ -228,6 +245,12 @@ proptest! {
     #[test]
     fn a_reader_of_either_part_is_told_the_message_and_nothing_else(message in any_message()) {
         let mail = mail(&message);
+        let (message, attachments) = split(&message);
+        for (number, attachment) in (0..).zip(&attachments) {
+            let parsed = parse(&mail);
+            let part = parsed.attachment(number).unwrap();
+            prop_assert_eq!(part.text_contents().unwrap().replace("\r\n", "\n"), &*attachment.text);
+        }
         let mut message = fitted(&message);
         let html = part(&mail, true);
         prop_assert!(html.len() <= 128 * 1024);
@@ -293,11 +316,56 @@ proptest! {
         let subject = parsed.subject().unwrap_or_default();
         prop_assert!(subject.chars().count() <= 300, "{subject}");
         let subject = letters(&subject.replace('\u{2060}', ""));
-        let headline = letters(&fitted(&message).headline);
+        let headline = letters(&fitted(&split(&message).0).headline);
         let kept = subject.rsplit_once('…').map_or("", |(kept, _)| kept);
         prop_assert!(
             headline == subject || !kept.is_empty() && headline.starts_with(kept),
             "{headline}\n{subject}"
         );
+    }
+
+    #[test]
+    fn whatever_an_event_and_an_author_say_a_mail_is_lines_of_visible_characters(
+        workflow in "\\PC{1,40}",
+        version in any::<String>(),
+        error in any::<String>(),
+        source in any::<String>(),
+        header in any::<String>(),
+        together: bool,
+    ) {
+        let workflow = WorkflowName::new(workflow);
+        prop_assume!(workflow.is_ok());
+        let run = Execution::new("analytics", "production", "run-17").unwrap();
+        let event = WorkflowEnded::new(workflow.unwrap(), run, TerminalPhase::Failed)
+            .version(version)
+            .failure(Failure::new(error));
+        let body = format!("{{{{ error }}}}{source}{{{{ workflow.version }}}}");
+        let notification: Notification = Email::on(phases![Failed])
+            .to(TO)
+            .options(|options| {
+                options.together = together;
+                options.flyte = FlyteMail::new("{{ error }} {{ workflow.name }}", &body).ok();
+                options.headers.set("X-Own", &header).ok();
+            })
+            .into();
+        let to = Recipient::of(&TO);
+        let id: DeliveryId = "ntf_00000000000000000000000000000007".parse().unwrap();
+        let at = "2026-11-20T23:57:46Z".parse().unwrap();
+        let delivery = Delivery::new(id, &event, &notification, &to, at);
+        let message = Message::new(format!("{} failed", event.workflow), Severity::Error);
+        let mail = String::from_utf8(compose(&account(), &delivery, &message)).unwrap();
+        // As it goes over the wire: lines of visible characters, and one final dot.
+        let block = data_block(&mail);
+        let lines: Vec<&str> = block.split("\r\n").collect();
+        for line in &lines {
+            prop_assert!(!line.contains(char::is_control), "{line:?}");
+            prop_assert!(line.len() <= 998 && line.is_ascii(), "{line:?}");
+        }
+        let dots = lines.iter().filter(|line| **line == ".").count();
+        prop_assert_eq!((dots, lines.last()), (1, Some(&"")));
+        let parsed = parse(&mail);
+        prop_assert_eq!(parsed.parts.len(), 3);
+        prop_assert_eq!(parsed.to().unwrap().iter().count(), 1);
+        prop_assert!(parsed.cc().is_none() && parsed.bcc().is_none());
     }
 }

@@ -2,12 +2,20 @@
 
 mod account;
 mod address;
+mod attachment;
+mod auth;
 mod body;
 mod config;
+mod explain;
 mod fault;
+mod flyte;
 mod message;
+mod pool;
+mod server;
+mod session;
 mod smtp;
 mod stream;
+mod tls;
 mod transport;
 
 #[cfg(test)]
@@ -18,7 +26,8 @@ use std::sync::Arc;
 use notify_core::{Account, AccountId, Email, Problems, Provider, ProviderDescriptor};
 
 pub use crate::address::Mailbox;
-pub use crate::config::{EmailConfig, Server};
+pub use crate::config::{AuthConfig, EmailConfig, TimeoutsConfig, TlsConfig};
+pub use crate::server::Server;
 
 /// Delivers the kind `email`.
 #[derive(Clone, Copy, Debug)]

@@ -6,10 +6,14 @@ use notify_core::{Cause, Outcome, Reason, Scope};
 /// How far the dialogue had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Name, TCP, TLS from the first byte, greeting, EHLO.
+    /// Name, TCP, greeting.
     Connect,
-    /// STARTTLS, the handshake, EHLO again.
+    /// TLS from the first byte.
+    Tls,
+    /// STARTTLS and the handshake.
     StartTls,
+    /// EHLO, in plain text or under TLS.
+    Ehlo,
     /// AUTH.
     Auth,
     /// MAIL FROM.
@@ -23,11 +27,24 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// Names the stage among those of a check.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls | Self::StartTls => "tls",
+            Self::Ehlo => "ehlo",
+            Self::Auth => "auth",
+            Self::Mail | Self::Rcpt | Self::Data | Self::Message => "mail",
+        }
+    }
+
     /// Names the stage in a detail.
     const fn words(self) -> &'static str {
         match self {
             Self::Connect => "on connecting",
+            Self::Tls => "in the TLS handshake",
             Self::StartTls => "at STARTTLS",
+            Self::Ehlo => "at EHLO",
             Self::Auth => "at AUTH",
             Self::Mail => "at MAIL FROM",
             Self::Rcpt => "at RCPT TO",
@@ -76,6 +93,17 @@ impl Reply {
     /// Tells whether the server hangs up after this reply (RFC 5321 3.8).
     pub(crate) const fn closes(&self) -> bool {
         self.code == 421
+    }
+
+    /// Tells whether the server takes no more recipients in this transaction, and more in the next
+    /// (RFC 5321 4.5.3.1.10).
+    pub(crate) fn is_too_many_recipients(&self) -> bool {
+        matches!((self.code, self.status), (452 | 552, Some((5, 3))))
+            || self.code == 452
+                && self
+                    .text
+                    .to_ascii_lowercase()
+                    .contains("too many recipients")
     }
 
     /// Tells whether the server wants fewer mails. There is no code for that alone.
@@ -131,12 +159,18 @@ fn interrupted(stage: Stage, cause: Cause, detail: String) -> Outcome {
 /// Reads a negative reply.
 fn refused(stage: Stage, reply: &Reply) -> Outcome {
     let detail = format!("{}: {} {}", stage.words(), reply.code, reply.text);
-    if reply.code >= 500 {
+    // RFC 5321 4.5.3.1.10: servers of old say 552 and mean 452.
+    let again = stage == Stage::Rcpt && reply.is_too_many_recipients();
+    if reply.code >= 500 && !again {
         return Outcome::rejected(reason(stage, reply), detail);
     }
-    if reply.is_throttling() {
+    // RFC 3463 3.3: a status of this class is about one mailbox, and all mail of the account does
+    // not wait for one.
+    let of_mailbox = stage == Stage::Rcpt && matches!(reply.status, Some((2, _)));
+    if again || reply.is_throttling() && !of_mailbox {
         let scope = match stage {
-            Stage::Connect | Stage::StartTls | Stage::Auth | Stage::Mail => Scope::Account,
+            Stage::Connect | Stage::Tls | Stage::StartTls | Stage::Ehlo => Scope::Account,
+            Stage::Auth | Stage::Mail => Scope::Account,
             Stage::Rcpt | Stage::Data | Stage::Message => Scope::Lane,
         };
         // SMTP has no way to say how long.
@@ -148,7 +182,7 @@ fn refused(stage: Stage, reply: &Reply) -> Outcome {
 /// Finds what a 5xx reply is about: the enhanced code tells more than the reply code, and the
 /// stage where it came more than either.
 fn reason(stage: Stage, reply: &Reply) -> Reason {
-    if matches!(stage, Stage::StartTls) {
+    if matches!(stage, Stage::Tls | Stage::StartTls) {
         return Reason::Config;
     }
     match (reply.code, reply.status) {
@@ -159,8 +193,8 @@ fn reason(stage: Stage, reply: &Reply) -> Reason {
         _ => {}
     }
     match stage {
-        Stage::Connect if reply.code == 554 => Reason::Policy,
-        Stage::Connect | Stage::StartTls => Reason::Config,
+        Stage::Connect | Stage::Ehlo if reply.code == 554 => Reason::Policy,
+        Stage::Connect | Stage::Tls | Stage::StartTls | Stage::Ehlo => Reason::Config,
         // Syntax and order (RFC 5321 4.2.2): the server does not do AUTH as we do.
         Stage::Auth if (500..=504).contains(&reply.code) => Reason::Config,
         Stage::Auth => Reason::Auth,
@@ -230,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_documented_reply_has_its_outcome() {
-        use Stage::{Auth, Connect, Data, Mail, Message, Rcpt, StartTls};
+        use Stage::{Auth, Connect, Data, Ehlo, Mail, Message, Rcpt, StartTls};
         let table = [
             (
                 Connect,
@@ -252,12 +286,7 @@ mod tests {
             ),
             (Connect, 554, "No SMTP service here", "rejected policy"),
             (Connect, 521, "Host does not accept mail", "rejected config"),
-            (
-                Connect,
-                504,
-                "5.5.2 Helo command rejected",
-                "rejected config",
-            ),
+            (Ehlo, 504, "5.5.2 Helo command rejected", "rejected config"),
             (
                 StartTls,
                 454,
@@ -348,12 +377,18 @@ mod tests {
                 Rcpt,
                 450,
                 "4.2.1 Receiving mail at a rate that prevents delivery",
-                "not_delivered throttled",
+                "not_delivered unavailable",
             ),
             (
                 Rcpt,
                 452,
                 "4.5.3 Too many recipients",
+                "not_delivered throttled",
+            ),
+            (
+                Rcpt,
+                552,
+                "5.5.3 Too many recipients",
                 "not_delivered throttled",
             ),
             (Rcpt, 550, "5.1.1 No such user", "rejected destination"),
@@ -417,7 +452,9 @@ mod tests {
         for (fault, cause) in faults {
             for stage in [
                 Stage::Connect,
+                Stage::Tls,
                 Stage::StartTls,
+                Stage::Ehlo,
                 Stage::Auth,
                 Stage::Mail,
                 Stage::Rcpt,

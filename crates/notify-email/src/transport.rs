@@ -1,50 +1,38 @@
-//! One SMTP dialogue for each mail, over lettre's connection.
-//!
-//! Every stage gets what is left of the attempt's time. A connection that broke, or that said
-//! something it may not say, is dropped where it is: what it would answer next belongs to no
-//! command of ours.
+//! From prepared deliveries to mails that are handed in, and back to outcomes.
 
-use std::fmt;
-use std::future::Future;
 use std::net::Ipv4Addr;
 use std::str;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::Address;
-use lettre::transport::smtp;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
-use lettre::transport::smtp::commands::{Auth, Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
-use lettre::transport::smtp::response::{Response, Severity};
+use lettre::transport::smtp::extension::ClientId;
 use notify_core::outcome::clean;
 use notify_core::{
     DeliveryContext, EmailAddress, Malformed, Outcome, Prepared, Reason, Receipt, Secrets,
-    Transport,
+    Stage as Tried, Transport,
 };
-use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::account::EmailAccount;
 use crate::address::{self, Mailbox};
-use crate::config::{Security, Server};
-use crate::fault::fault;
-use crate::message::message_id;
+use crate::auth::Login;
+use crate::message::{message_id, without_unicode_addresses};
+use crate::pool::Pool;
+use crate::server::Security;
+use crate::session::{Envelope, Passed, Session, Site, Stopped};
 use crate::smtp::{Fault, Stage, data_block, outcome};
-use crate::stream::{ONE_ADDRESS, dial};
+use crate::tls::Tls;
 
-/// The most that parting may take: the outcome is known, and QUIT is a courtesy.
-const PARTING: Duration = Duration::from_secs(1);
+/// How long those wait who were one too many for a transaction.
+const NEXT_TRANSACTION: Duration = Duration::from_secs(1);
 
-/// An account with its password.
+/// An account with its secrets.
 #[derive(Debug)]
 pub(crate) struct SmtpTransport {
-    server: Server,
+    site: Site,
     from: Mailbox,
-    login: Option<Login>,
-    tls: Option<Tls>,
-    hello: ClientId,
+    pool: Pool,
     timeout: Duration,
 }
 
@@ -54,127 +42,136 @@ impl SmtpTransport {
         let tls = match server.security {
             Security::None => None,
             Security::Implicit | Security::StartTls => {
-                let parameters = TlsParameters::new(server.host.clone());
-                let parameters = parameters.map_err(|err| {
-                    Malformed::new(format!("TLS cannot be set up: {err}"))
-                        .help("see that the system's certificates (`ca-certificates`) are there")
-                })?;
-                Some(Tls(parameters))
+                Some(Tls::new(&server.host, &account.tls, secrets)?)
             }
         };
-        let login = account.login.as_ref().map(|login| {
-            let password = secrets.get(&login.password)?.clone();
-            Login::new(login.username.clone(), password)
-        });
+        let login = account.login.as_ref();
+        let login = login.map(|login| Login::new(login, secrets)).transpose()?;
+        let hello = account.hello.clone().map(ClientId::Domain);
         Ok(Self {
-            server,
+            site: Site {
+                server,
+                tls,
+                hello: hello.unwrap_or_else(|| own_name(ClientId::default())),
+                login,
+                patience: account.patience,
+            },
             from: account.from.clone(),
-            login: login.transpose()?,
-            tls,
-            hello: hello(ClientId::default()),
+            pool: Pool::new(account.connections),
             timeout: account.timeout,
         })
     }
 
-    /// Sends one mail and gives the server's last words.
-    async fn send(&self, prepared: &Prepared, until: Instant) -> Result<String, Stopped> {
-        let to = prepared
-            .recipient
-            .typed::<EmailAddress>()
-            .and_then(|to| address::wire(&to))
-            .map_err(|why| Stopped::refused(Stage::Rcpt, Reason::Destination, why.message))?;
-        let mail = str::from_utf8(&prepared.payload.body)
-            .map_err(|_| Stopped::refused(Stage::Data, Reason::Payload, "the mail is not UTF-8"))?;
-        let block = data_block(mail);
-        let mut connection = self.open(until).await?;
-        let sent = self.converse(&mut connection, to, block, until).await;
-        if sent.as_ref().err().is_none_or(Stopped::is_orderly) {
-            part(&mut connection, until).await;
-        }
-        match &self.login {
-            Some(login) => sent
-                .map(|words| login.mask(&words))
-                .map_err(|stopped| stopped.masked(login)),
-            None => sent,
-        }
-    }
-
-    /// Connects, and sees to TLS where there has to be some.
-    async fn open(&self, until: Instant) -> Result<AsyncSmtpConnection, Stopped> {
-        let Server {
-            security,
-            host,
-            port,
-        } = &self.server;
-        let tls = self.tls.as_ref().map(|Tls(parameters)| parameters.clone());
-        let at = Stage::Connect;
-        if *security == Security::Implicit {
-            let server = (host.as_str(), *port);
-            let open = AsyncSmtpConnection::connect_tokio1(
-                server,
-                Some(ONE_ADDRESS),
-                &self.hello,
-                tls,
-                None,
-            );
-            return step(at, until, open).await;
-        }
-        let tcp = timeout_at(until, dial(host, *port)).await;
-        let tcp = tcp
-            .map_err(|_| Stopped::new(at, Fault::Timeout))?
-            .map_err(|fault| Stopped::new(at, fault))?;
-        let stream: Box<dyn AsyncTokioStream> = Box::new(tcp);
-        let open = AsyncSmtpConnection::connect_with_transport(stream, &self.hello);
-        let mut connection = step(at, until, open).await?;
-        if let Some(tls) = tls {
-            let at = Stage::StartTls;
-            if !connection.can_starttls() {
-                part(&mut connection, until).await;
-                let why = "the server does not offer STARTTLS, which `smtp://` requires";
-                return Err(Stopped::refused(at, Reason::Config, why));
-            }
-            // Not to be parted from after an error: lettre's connection has no stream then.
-            step(at, until, connection.starttls(tls, &self.hello)).await?;
-        }
-        Ok(connection)
-    }
-
-    /// Hands the mail over.
-    async fn converse(
+    /// Hands in one mail for all these recipients; gives for each the server's last words, or where
+    /// it ended.
+    async fn send(
         &self,
-        connection: &mut AsyncSmtpConnection,
-        to: Address,
-        block: String,
+        mail: &[u8],
+        to: &[&Prepared],
         until: Instant,
-    ) -> Result<String, Stopped> {
-        if let Some(login) = &self.login {
-            login.authenticate(connection, until).await?;
+    ) -> Vec<Result<String, Stopped>> {
+        let all = |stopped: Stopped| vec![Err(stopped); to.len()];
+        let Ok(mail) = str::from_utf8(mail) else {
+            let why = "the mail is not UTF-8";
+            return all(Stopped::refused(Stage::Data, Reason::Payload, why));
+        };
+        let mut taken = match self.pool.take(&self.site, until).await {
+            Ok(taken) => taken,
+            Err(stopped) => return all(stopped),
+        };
+        let mut said = self.hand_in(&mut taken.session, mail, to, until).await;
+        // A server may close what it has waited on for long, and only then say so. It has taken
+        // nothing by that.
+        if taken.used_before && said.iter().any(hung_up_before_it_began) {
+            taken = match Pool::replace(taken, &self.site, until).await {
+                Ok(taken) => taken,
+                Err(stopped) => return all(stopped),
+            };
+            said = self.hand_in(&mut taken.session, mail, to, until).await;
         }
-        let mut parameters = Vec::new();
-        if !block.is_ascii() {
-            // RFC 6531 3.1: an address in UTF-8 goes to servers that say they take one, with
-            // 8BITMIME, which such servers offer too.
-            if !connection
-                .server_info()
-                .supports_feature(Extension::SmtpUtfEight)
-            {
-                let why = "the address is not ASCII before its `@`, and the server does not offer SMTPUTF8";
-                return Err(Stopped::refused(Stage::Rcpt, Reason::Destination, why));
+        self.pool.keep(taken);
+        said
+    }
+
+    async fn hand_in(
+        &self,
+        session: &mut Session,
+        mail: &str,
+        to: &[&Prepared],
+        until: Instant,
+    ) -> Vec<Result<String, Stopped>> {
+        let takes_unicode = session.offers.smtputf8;
+        let checked: Vec<_> = to
+            .iter()
+            .map(|prepared| address(prepared, takes_unicode))
+            .collect();
+        let envelope: Vec<Address> = checked.iter().flatten().cloned().collect();
+        let mut said = Vec::new();
+        if !envelope.is_empty() {
+            // RFC 6531 3.1: an address in UTF-8 goes, in the mail too, to servers that say they
+            // take one.
+            let mail = if takes_unicode {
+                mail.into()
+            } else {
+                without_unicode_addresses(mail)
+            };
+            let block = data_block(&mail);
+            let envelope = Envelope {
+                from: self.from.address(),
+                to: &envelope,
+                size: mail.len(),
+                block: &block,
+            };
+            said = session.hand_in(envelope, &self.site, until).await;
+        }
+        let mut said = said.into_iter();
+        let lost = || Stopped::new(Stage::Rcpt, Fault::Garbled("no answer".to_owned()));
+        checked
+            .into_iter()
+            .map(|address| address.and_then(|_| said.next().unwrap_or_else(|| Err(lost()))))
+            .collect()
+    }
+
+    fn masked(&self, text: &str) -> String {
+        let login = self.site.login.as_ref();
+        login.map_or_else(|| text.to_owned(), |login| login.mask(text))
+    }
+
+    fn outcome(&self, stopped: Stopped) -> Outcome {
+        let Stopped { stage, fault } = match &self.site.login {
+            Some(login) => stopped.masked(login),
+            None => stopped,
+        };
+        outcome(stage, &fault)
+    }
+
+    /// Says what came of one mail for each of its recipients.
+    fn outcomes(&self, mail: &[u8], said: Vec<Result<String, Stopped>>) -> Vec<Outcome> {
+        let arrived = said.iter().any(Result::is_ok);
+        let one = |said: Result<String, Stopped>| match said {
+            Ok(words) => {
+                let receipt = Receipt::new(message_id(mail).unwrap_or_default());
+                Outcome::Delivered(receipt.fact("reply", clean(&self.masked(&words))))
             }
-            parameters.push(MailParameter::SmtpUtfEight);
-            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-        }
-        let mail = Mail::new(Some(self.from.address().clone()), parameters);
-        say(connection, Stage::Mail, until, mail, completed).await?;
-        let rcpt = Rcpt::new(to, Vec::new());
-        say(connection, Stage::Rcpt, until, rcpt, completed).await?;
-        let ready = |reply: &Response| reply.has_code(354);
-        say(connection, Stage::Data, until, Data, ready).await?;
-        // One write for the mail and its final dot. In two, as lettre's own `message` does it, the
-        // second waits for the first one's delayed acknowledgement wherever Nagle's algorithm is on.
-        let taken = |reply: &Response| reply.has_code(250);
-        let reply = say(connection, Stage::Message, until, block, taken).await?;
-        Ok(said(&reply))
+            Err(stopped) => {
+                let next = arrived && stopped.is_for_the_next_transaction();
+                match self.outcome(stopped) {
+                    Outcome::NotDelivered {
+                        cause,
+                        detail,
+                        scope,
+                        ..
+                    } if next => Outcome::NotDelivered {
+                        cause,
+                        detail,
+                        retry_after: Some(NEXT_TRANSACTION),
+                        scope,
+                    },
+                    outcome => outcome,
+                }
+            }
+        };
+        said.into_iter().map(one).collect()
     }
 }
 
@@ -182,212 +179,92 @@ impl SmtpTransport {
 impl Transport for SmtpTransport {
     async fn deliver(&self, _: &DeliveryContext<'_>, batch: &[Prepared]) -> Vec<Outcome> {
         let until = Instant::now() + self.timeout;
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for prepared in batch {
-            outcomes.push(match self.send(prepared, until).await {
-                Ok(reply) => {
-                    let receipt = Receipt::new(message_id(prepared.id, &self.from));
-                    Outcome::Delivered(receipt.fact("reply", clean(&reply)))
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; batch.len()];
+        for (first, prepared) in batch.iter().enumerate() {
+            if outcomes.get(first).is_none_or(Option::is_some) {
+                continue;
+            }
+            // One mail to several is one transaction: its bytes are the same for all of them.
+            let mail = &prepared.payload.body;
+            let (places, group): (Vec<usize>, Vec<&Prepared>) = batch
+                .iter()
+                .enumerate()
+                .skip(first)
+                .filter(|(_, other)| other.payload.body == *mail)
+                .unzip();
+            let said = self.send(mail, &group, until).await;
+            for (place, outcome) in places.into_iter().zip(self.outcomes(mail, said)) {
+                if let Some(slot) = outcomes.get_mut(place) {
+                    *slot = Some(outcome);
                 }
-                Err(Stopped { stage, fault }) => outcome(stage, &fault),
-            });
+            }
         }
-        outcomes
+        outcomes.into_iter().flatten().collect()
     }
-}
 
-/// Where a dialogue ended early, and why.
-#[derive(Debug)]
-struct Stopped {
-    stage: Stage,
-    fault: Fault,
+    async fn check(&self, _: &DeliveryContext<'_>) -> Vec<Tried> {
+        let until = Instant::now() + self.timeout;
+        let mut passed = Vec::new();
+        let opened = Session::open(&self.site, until, &mut passed).await;
+        let mut tried: Vec<Tried> = passed
+            .into_iter()
+            .map(|Passed { stage, said }| Tried::passed(stage.name(), self.masked(&said)))
+            .collect();
+        if let Err(stopped) = opened {
+            tried.push(Tried::failed(stopped.stage.name(), self.outcome(stopped)));
+        }
+        tried
+    }
 }
 
 impl Stopped {
-    const fn new(stage: Stage, fault: Fault) -> Self {
-        Self { stage, fault }
-    }
-
-    fn refused(stage: Stage, reason: Reason, why: impl Into<String>) -> Self {
-        Self::new(stage, Fault::Refused(reason, why.into()))
-    }
-
-    /// Tells whether the connection is at a point where QUIT would be understood.
-    fn is_orderly(&self) -> bool {
-        match &self.fault {
-            Fault::Reply(reply) => !reply.closes(),
-            Fault::Refused(..) => true,
-            Fault::Lost(_) | Fault::Garbled(_) | Fault::Timeout => false,
-        }
-    }
-
-    /// Takes the password out of what the server said.
-    fn masked(self, login: &Login) -> Self {
-        let fault = match self.fault {
-            Fault::Reply(reply) => Fault::Reply(reply.map_text(|text| login.mask(text))),
-            Fault::Garbled(why) => Fault::Garbled(login.mask(&why)),
-            other => other,
+    fn is_for_the_next_transaction(&self) -> bool {
+        let Fault::Reply(reply) = &self.fault else {
+            return false;
         };
-        Self::new(self.stage, fault)
+        self.stage == Stage::Rcpt && reply.is_too_many_recipients()
     }
 }
 
-/// Makes one step of the dialogue in what is left of the time.
-async fn step<T>(
-    stage: Stage,
-    until: Instant,
-    doing: impl Future<Output = Result<T, smtp::Error>>,
-) -> Result<T, Stopped> {
-    match timeout_at(until, doing).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(err)) => Err(Stopped::new(stage, fault(stage, &err))),
-        Err(_) => Err(Stopped::new(stage, Fault::Timeout)),
+/// Tells whether the server was gone before it had said anything about the mail.
+fn hung_up_before_it_began(said: &Result<String, Stopped>) -> bool {
+    match said {
+        Err(Stopped {
+            stage: Stage::Mail,
+            fault: Fault::Lost(_),
+        }) => true,
+        Err(Stopped {
+            stage: Stage::Mail,
+            fault: Fault::Reply(reply),
+        }) => reply.closes(),
+        _ => false,
     }
 }
 
-/// Says something and waits for the answer; a positive one that is not wanted here is a fault too.
-async fn say(
-    connection: &mut AsyncSmtpConnection,
-    stage: Stage,
-    until: Instant,
-    words: impl fmt::Display,
-    wanted: impl Fn(&Response) -> bool,
-) -> Result<Response, Stopped> {
-    let reply = step(stage, until, connection.command(words)).await?;
-    if wanted(&reply) {
-        return Ok(reply);
+/// Gives the address that a delivery goes to, in a form that the server takes.
+fn address(prepared: &Prepared, takes_unicode: bool) -> Result<Address, Stopped> {
+    let refused = |why: String| Stopped::refused(Stage::Rcpt, Reason::Destination, why);
+    let to = prepared
+        .recipient
+        .typed::<EmailAddress>()
+        .and_then(|to| address::wire(&to))
+        .map_err(|why| refused(why.message))?;
+    if to.user().is_ascii() || takes_unicode {
+        return Ok(to);
     }
-    let why = format!("unexpected reply {}", said(&reply));
-    Err(Stopped::new(stage, Fault::Garbled(why)))
-}
-
-/// Parts from a server that is in its senses. What comes of it changes nothing.
-async fn part(connection: &mut AsyncSmtpConnection, until: Instant) {
-    let by = until.min(Instant::now() + PARTING);
-    timeout_at(by, connection.quit()).await.ok();
-}
-
-/// Tells whether a command was carried out (RFC 5321 4.2.1: the first digit decides).
-fn completed(reply: &Response) -> bool {
-    reply.code().severity == Severity::PositiveCompletion
-}
-
-/// Gives a reply as one text.
-fn said(reply: &Response) -> String {
-    let lines: Vec<&str> = reply.message().collect();
-    format!("{} {}", reply.code(), lines.join(" "))
+    let why = "the address is not ASCII before its `@`, and the server does not offer SMTPUTF8";
+    Err(refused(why.to_owned()))
 }
 
 /// Names ourselves to the server.
 ///
 /// RFC 5321 4.1.4 asks for a full name or an address literal; many servers refuse a bare name.
-fn hello(own: ClientId) -> ClientId {
-    let full = |name: &str| {
-        name.split('.').count() > 1
-            && name.split('.').all(|label| {
-                !label.is_empty()
-                    && label
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            })
-    };
+fn own_name(own: ClientId) -> ClientId {
     match own {
-        ClientId::Domain(name) if !full(&name) => ClientId::Ipv4(Ipv4Addr::LOCALHOST),
+        ClientId::Domain(name) if !address::is_full_name(&name) => {
+            ClientId::Ipv4(Ipv4Addr::LOCALHOST)
+        }
         own => own,
-    }
-}
-
-/// Who logs in.
-#[derive(Debug)]
-struct Login {
-    username: String,
-    password: SecretString,
-}
-
-impl Login {
-    fn new(username: String, password: SecretString) -> Result<Self, Malformed> {
-        // RFC 4616 2: NUL separates the parts of AUTH PLAIN.
-        if password.expose_secret().is_empty() || password.expose_secret().contains('\0') {
-            return Err(Malformed::new("the password is empty or holds a NUL").sensitive());
-        }
-        Ok(Self { username, password })
-    }
-
-    fn credentials(&self) -> Credentials {
-        let password = self.password.expose_secret().to_owned();
-        Credentials::new(self.username.clone(), password)
-    }
-
-    /// Logs in. Not with lettre's own `auth`, which after a refusal waits for the answer to a QUIT.
-    async fn authenticate(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        until: Instant,
-    ) -> Result<(), Stopped> {
-        let at = Stage::Auth;
-        // LOGIN is obsolete, and all that some servers have.
-        let mechanisms = [Mechanism::Plain, Mechanism::Login];
-        let Some(mechanism) = connection.server_info().get_auth_mechanism(&mechanisms) else {
-            let why = "the server offers neither AUTH PLAIN nor AUTH LOGIN here";
-            return Err(Stopped::refused(at, Reason::Config, why));
-        };
-        let unanswerable = |_| {
-            Stopped::refused(
-                at,
-                Reason::Auth,
-                "the server asks what the mechanism does not know",
-            )
-        };
-        let asked = |reply: &Response| reply.has_code(334) || completed(reply);
-        let auth = Auth::new(mechanism, self.credentials(), None).map_err(unanswerable)?;
-        let mut reply = say(connection, at, until, auth, asked).await?;
-        // LOGIN asks twice: for the name and for the password.
-        for _ in 0..2 {
-            if completed(&reply) {
-                return Ok(());
-            }
-            let answer = Auth::new_from_response(mechanism, self.credentials(), &reply);
-            let answer = answer.map_err(unanswerable)?;
-            reply = say(connection, at, until, answer, asked).await?;
-        }
-        if completed(&reply) {
-            return Ok(());
-        }
-        let why = "the server asks and asks".to_owned();
-        Err(Stopped::new(at, Fault::Garbled(why)))
-    }
-
-    /// Takes the password out of a text, bare and in the forms that it had on the wire.
-    ///
-    /// One of fewer than four characters is left, as by [`Secrets::mask`]: it is in every reply.
-    fn mask(&self, text: &str) -> String {
-        let on_the_wire = [
-            (Mechanism::Plain, None),
-            (Mechanism::Login, Some("Password")),
-        ]
-        .into_iter()
-        .filter_map(|(mechanism, challenge)| {
-            let challenge = challenge.map(str::to_owned);
-            let sent = Auth::new(mechanism, self.credentials(), challenge)
-                .ok()?
-                .to_string();
-            sent.split_ascii_whitespace().last().map(str::to_owned)
-        });
-        on_the_wire
-            .chain([self.password.expose_secret().to_owned()])
-            .filter(|secret| secret.len() >= 4)
-            .fold(text.to_owned(), |text, secret| {
-                text.replace(&secret, "[secret]")
-            })
-    }
-}
-
-/// lettre's TLS settings, which have no `Debug` of their own; there is no secret in them.
-struct Tls(TlsParameters);
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls")
     }
 }
 
@@ -407,7 +284,7 @@ mod tests {
         ];
         for (own, expected) in table {
             assert_eq!(
-                hello(ClientId::Domain(own.to_owned())).to_string(),
+                own_name(ClientId::Domain(own.to_owned())).to_string(),
                 expected
             );
         }

@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify_core::Malformed;
 use notify_core::secret::{ExposeSecret, SecretString};
-use reqwest::{Certificate, Identity};
+use notify_core::{Malformed, Secrets};
+use reqwest::{Certificate, Identity, Proxy};
+use url::Url;
 
 use crate::address::Wire;
 use crate::client::{HttpClient, chain};
 use crate::guard::{Guarded, Resolver, SystemResolver};
+use crate::proxy::ProxyConfig;
+use crate::tls::TlsConfig;
 
 /// The longest wait for a connection.
 const MAX_CONNECT: Duration = Duration::from_secs(10);
@@ -22,7 +25,10 @@ pub struct HttpClientBuilder {
     wire: Wire,
     resolver: Option<Arc<dyn Resolver>>,
     trusted: Option<Vec<Certificate>>,
+    trusts_everybody: bool,
     identity: Option<Identity>,
+    proxy: Option<Proxy>,
+    hidden: Vec<SecretString>,
 }
 
 impl fmt::Debug for HttpClientBuilder {
@@ -41,7 +47,10 @@ impl HttpClientBuilder {
             wire,
             resolver: None,
             trusted: None,
+            trusts_everybody: false,
             identity: None,
+            proxy: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -93,6 +102,52 @@ impl HttpClientBuilder {
         Ok(self)
     }
 
+    /// Does what the table `tls` of an account says, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// When a file or a secret cannot be read, or does not hold what it should.
+    pub fn tls(self, tls: Option<&TlsConfig>, secrets: &Secrets) -> Result<Self, Malformed> {
+        match tls {
+            Some(tls) => tls.apply(self, secrets),
+            None => Ok(self),
+        }
+    }
+
+    /// Goes through the proxy of an account, where there is one, and no longer through the system's.
+    ///
+    /// Not a client of [`Wire::Loopback`]: a proxy would get its requests in the clear. Nor one of
+    /// [`public_only`](Self::public_only).
+    ///
+    /// # Errors
+    ///
+    /// When the secret cannot be read or is no address of a proxy.
+    pub fn proxy(self, proxy: Option<&ProxyConfig>, secrets: &Secrets) -> Result<Self, Malformed> {
+        match proxy {
+            Some(proxy) => proxy.apply(self, secrets),
+            None => Ok(self),
+        }
+    }
+
+    /// Takes whatever certificate a server shows.
+    pub(crate) fn trust_everybody(mut self) -> Self {
+        self.trusts_everybody = true;
+        self
+    }
+
+    /// Goes through this proxy; `hidden` is what no message may repeat.
+    pub(crate) fn through(
+        mut self,
+        proxy: &Url,
+        hidden: Vec<SecretString>,
+    ) -> Result<Self, Malformed> {
+        let proxy = Proxy::https(proxy.clone())
+            .map_err(|_| Malformed::new("not the address of an HTTP proxy").sensitive())?;
+        self.proxy = Some(proxy);
+        self.hidden.extend(hidden);
+        Ok(self)
+    }
+
     /// Makes the client.
     ///
     /// # Errors
@@ -109,7 +164,15 @@ impl HttpClientBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false);
         builder = match self.wire {
-            Wire::Tls => builder.https_only(true),
+            Wire::Tls => {
+                let builder = builder
+                    .https_only(true)
+                    .tls_danger_accept_invalid_certs(self.trusts_everybody);
+                match self.proxy {
+                    Some(proxy) => builder.no_proxy().proxy(proxy),
+                    None => builder,
+                }
+            }
             Wire::Loopback => builder.no_proxy().tls_certs_only([]),
         };
         let public_only = self.resolver.is_some();
@@ -125,7 +188,7 @@ impl HttpClientBuilder {
             builder = builder.identity(identity);
         }
         match builder.build() {
-            Ok(client) => Ok(HttpClient::of(client, public_only)),
+            Ok(client) => Ok(HttpClient::of(client, public_only, self.hidden)),
             Err(err) => Err(
                 Malformed::new(format!("cannot make an HTTP client: {}", chain(&err))).help(
                     "install the system's CA certificates, often the package `ca-certificates`",

@@ -1,7 +1,9 @@
 //! One request, one answer or one outcome.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +31,8 @@ const MAX_EXCERPT: usize = 400;
 pub struct HttpClient {
     client: reqwest::Client,
     public_only: bool,
+    /// What no message may repeat, whatever the request.
+    hidden: Arc<[SecretString]>,
 }
 
 impl HttpClient {
@@ -46,10 +50,15 @@ impl HttpClient {
         HttpClientBuilder::new(timeout, wire)
     }
 
-    pub(crate) fn of(client: reqwest::Client, public_only: bool) -> Self {
+    pub(crate) fn of(
+        client: reqwest::Client,
+        public_only: bool,
+        hidden: Vec<SecretString>,
+    ) -> Self {
         Self {
             client,
             public_only,
+            hidden: hidden.into(),
         }
     }
 
@@ -58,7 +67,9 @@ impl HttpClient {
     /// # Errors
     ///
     /// The outcome, where there is no whole answer to look at.
-    pub async fn send(&self, post: Post<'_>, clock: &dyn Clock) -> Result<Response, Outcome> {
+    pub async fn send(&self, mut post: Post<'_>, clock: &dyn Clock) -> Result<Response, Outcome> {
+        let hidden = self.hidden.iter().map(ExposeSecret::expose_secret);
+        post.secrets.extend(hidden);
         // Where the host is an address, no resolver is asked.
         if self.public_only {
             check_host(post.url.host().as_ref()).map_err(|why| refused(&why))?;
@@ -79,6 +90,7 @@ impl HttpClient {
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| retry_after(value, clock.now()));
+        let headers = post.kept(answer.headers());
         let mut body = Vec::new();
         loop {
             match answer.chunk().await {
@@ -101,6 +113,7 @@ impl HttpClient {
             status: status.as_u16(),
             retry_after,
             body: post.mask(&String::from_utf8_lossy(&body)),
+            headers,
         })
     }
 }
@@ -120,6 +133,7 @@ pub struct Post<'a> {
     body: Bytes,
     bearer: Option<&'a SecretString>,
     secrets: Vec<&'a str>,
+    kept: &'a [&'static str],
     limit: usize,
     cut: bool,
 }
@@ -135,6 +149,7 @@ impl<'a> Post<'a> {
             body: body.into(),
             bearer: None,
             secrets: Vec::new(),
+            kept: &[],
             limit: MAX_BODY,
             cut: false,
         }
@@ -196,6 +211,13 @@ impl<'a> Post<'a> {
         self
     }
 
+    /// Keeps these headers of the answer, by their names in small letters: see [`Response::header`].
+    #[must_use]
+    pub fn keep(mut self, headers: &'a [&'static str]) -> Self {
+        self.kept = headers;
+        self
+    }
+
     /// Reads an answer of up to so many bytes, instead of 64 KiB.
     #[must_use]
     pub fn read_up_to(mut self, bytes: usize) -> Self {
@@ -210,6 +232,15 @@ impl<'a> Post<'a> {
     pub fn cut_at(mut self, bytes: usize) -> Self {
         self.cut = true;
         self.read_up_to(bytes)
+    }
+
+    /// Takes the wanted ones among the headers of an answer, each as one bounded line.
+    fn kept(&self, headers: &HeaderMap) -> BTreeMap<&'static str, String> {
+        let value = |name: &&'static str| {
+            let value = String::from_utf8_lossy(headers.get(*name)?.as_bytes()).into_owned();
+            Some((*name, clean(&self.mask(&value))))
+        };
+        self.kept.iter().filter_map(value).collect()
     }
 
     fn mask(&self, text: &str) -> String {
@@ -244,7 +275,9 @@ impl<'a> Post<'a> {
         }
         let err = err.without_url();
         let detail = self.mask(&chain(&err));
-        if err.is_builder() {
+        // A proxy that wants a name and a password, or others.
+        let no_way = detail.contains("proxy authorization required");
+        if err.is_builder() || no_way {
             Outcome::rejected(Reason::Config, detail)
         } else if err.is_connect() {
             Outcome::not_delivered(Cause::Connect, detail)
@@ -267,6 +300,7 @@ pub struct Response {
     pub retry_after: Option<Duration>,
     /// The body as text.
     pub body: String,
+    headers: BTreeMap<&'static str, String>,
 }
 
 impl Response {
@@ -276,22 +310,40 @@ impl Response {
             status,
             retry_after,
             body: body.into(),
+            headers: BTreeMap::new(),
         }
+    }
+
+    /// Adds a header that was kept, for tests.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    /// Returns a header that [`Post::keep`] asked for, as one cleaned and bounded line.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
     }
 
     /// Returns what of the body is worth keeping: one bounded line; of a page for people its title
     /// or its heading, or nothing.
     pub fn excerpt(&self) -> String {
         let text = clean(page_words(&self.body).unwrap_or(&self.body));
-        match text.char_indices().nth(MAX_EXCERPT) {
-            Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
-            None => text,
-        }
+        bounded(text, MAX_EXCERPT)
     }
 
     /// Classes the answer by its status alone.
     pub fn outcome(&self) -> Outcome {
         status_outcome(self.status, self.retry_after, &self.excerpt())
+    }
+}
+
+/// Cuts a text to so many characters.
+fn bounded(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
     }
 }
 

@@ -11,8 +11,15 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use notify_core::{Cause, Clock, Outcome, Reason, Timestamp};
-use notify_http::{BaseUrl, Header, HttpClient, Method, Post, Resolver, Response, SecretUrl, Wire};
+use notify_core::secret::SecretString;
+use notify_core::{
+    Cause, Clock, Outcome, Reason, SecretError, SecretRef, SecretSource, Secrets, Timestamp,
+};
+use notify_http::{
+    BaseUrl, Header, HttpClient, HttpClientBuilder, Method, Post, ProxyConfig, Resolver, Response,
+    SecretUrl, Wire,
+};
+use serde_json::json;
 
 use crate::server::{Server, Step, refused_url};
 
@@ -305,4 +312,127 @@ fn whom_a_client_trusts_and_who_it_is_must_be_readable() {
     assert!(builder().trust_only(b"hunter2").is_err());
     let refused = builder().identity(b"", &"hunter2".into()).unwrap_err();
     assert!(refused.sensitive && !format!("{refused:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn wanted_headers_of_an_answer_are_kept_as_one_masked_line_and_no_others() {
+    let headers = format!(
+        "X-OAuth-Scopes: chat:write,users:read\r\nx-echo: Bearer xoxb-hunter3\r\nx-long: {}\r\nx-other: a\r\n",
+        "x".repeat(5_000)
+    );
+    let server = Server::start(vec![Step::answer(200, &headers, "ok")]);
+    let base: BaseUrl = server.url("").parse().unwrap();
+    let client = HttpClient::new(Duration::from_secs(5), base.wire()).unwrap();
+    let token = "xoxb-hunter3".into();
+    let wanted = ["x-oauth-scopes", "x-echo", "x-long", "x-missing"];
+    let post = Post::json(base.join(""), "{}").bearer(&token).keep(&wanted);
+    let answer = client.send(post, &Fixed).await.unwrap();
+    assert_eq!(
+        answer.header("x-oauth-scopes"),
+        Some("chat:write,users:read")
+    );
+    assert_eq!(answer.header("x-echo"), Some("Bearer [secret]"));
+    assert!(answer.header("x-long").unwrap().ends_with("xxx…"));
+    assert_eq!(
+        (answer.header("x-missing"), answer.header("x-other")),
+        (None, None)
+    );
+    server.requests().await;
+}
+
+/// Every reference leads to this secret.
+#[derive(Debug)]
+struct One(String);
+
+impl SecretSource for One {
+    fn resolve(&self, _: &SecretRef) -> Result<SecretString, SecretError> {
+        Ok(self.0.as_str().into())
+    }
+}
+
+/// Makes the builder of a client behind a proxy with credentials.
+fn behind(proxy: &str, wire: Wire) -> HttpClientBuilder {
+    let config: ProxyConfig = serde_json::from_value(json!({"env": "PROXY"})).unwrap();
+    let secrets = Secrets::resolve(config.secret(), &One(proxy.to_owned()));
+    HttpClient::builder(Duration::from_secs(5), wire)
+        .proxy(Some(&config), &secrets)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_our_name_is_a_wrong_setting_and_its_password_is_not_repeated() {
+    let server = Server::start(vec![Step::answer(407, "", "no hunter2")]);
+    let proxy = server.url("").replace("http://", "http://me:hunter2@");
+    let client = behind(&proxy, Wire::Tls).build().unwrap();
+    let base: BaseUrl = "https://vendor.example.com".parse().unwrap();
+    let refused = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+    let Err(Outcome::Rejected { reason, detail, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(reason, Reason::Config);
+    assert!(
+        detail.contains("proxy") && !detail.contains("hunter2"),
+        "{detail}"
+    );
+    let requests = server.requests().await;
+    assert!(requests[0].starts_with("CONNECT vendor.example.com:443 HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn a_proxy_that_has_no_way_is_not_delivered() {
+    let server = Server::start(vec![Step::answer(502, "", "")]);
+    let client = behind(&server.url(""), Wire::Tls).build().unwrap();
+    let base: BaseUrl = "https://vendor.example.com".parse().unwrap();
+    let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+    assert!(
+        matches!(
+            answer,
+            Err(Outcome::NotDelivered {
+                cause: Cause::Connect,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+    server.requests().await;
+}
+
+#[tokio::test]
+async fn no_proxy_gets_what_is_not_encrypted_or_what_a_stranger_names() {
+    // Nobody listens there.
+    let proxy = refused_url("");
+    let server = Server::start(vec![Step::answer(200, "", "ok")]);
+    let base: BaseUrl = server.url("").parse().unwrap();
+    let client = behind(&proxy, base.wire()).build().unwrap();
+    let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+    assert_eq!(answer, Ok(Response::new(200, None, "ok")));
+    server.requests().await;
+
+    let client = behind(&proxy, Wire::Tls)
+        .public_only_by(Arc::new(Private))
+        .build()
+        .unwrap();
+    let base: BaseUrl = "https://vendor.example.com".parse().unwrap();
+    let answer = client.send(Post::json(base.join(""), "{}"), &Fixed).await;
+    assert!(
+        matches!(
+            answer,
+            Err(Outcome::Rejected {
+                reason: Reason::Destination,
+                ..
+            })
+        ),
+        "{answer:?}"
+    );
+}
+
+/// Leads every name into the network at home.
+#[derive(Debug)]
+struct Private;
+
+#[async_trait]
+impl Resolver for Private {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![[10, 0, 0, 7].into()])
+    }
 }

@@ -1,6 +1,6 @@
 //! Looking into the ledger.
 
-use notify_core::{AccountId, DeliveryId, Recipient, Timestamp};
+use notify_core::{AccountId, DeliveryId, Kind, Recipient, Timestamp};
 use notify_outbox::{
     DeliveryQuery, DeliveryRecord, DeliveryState, EventQuery, EventRecord, OutboxError, Status,
 };
@@ -109,7 +109,9 @@ pub(crate) fn deliveries(
     };
     let sql = format!(
         "SELECT d.id, e.id AS event, e.workflow, e.phase, d.account, d.recipient, d.action,
-                d.state, d.reason, d.release, d.blocked, d.tries, d.not_before, d.receipt
+                d.state, d.reason, d.release, d.blocked, d.tries, d.not_before, d.receipt,
+                (SELECT body ->> 'declared_under' FROM notify_spec
+                 WHERE digest = d.spec AND json_valid(body)) AS declared_under
          FROM (SELECT * FROM notify_delivery WHERE {event}{ids}{states}
                ORDER BY seq DESC LIMIT :most) d
          JOIN notify_event e ON e.seq = d.event
@@ -130,6 +132,7 @@ pub(crate) fn deliveries(
 
 fn delivery_record(columns: &Columns<'_>) -> Result<DeliveryRecord, OutboxError> {
     let state = columns.parse("state")?;
+    let declared_under: Option<String> = columns.get("declared_under")?;
     Ok(DeliveryRecord {
         id: columns.delivery_id("id")?,
         event: columns.event_id("event")?,
@@ -137,6 +140,7 @@ fn delivery_record(columns: &Columns<'_>) -> Result<DeliveryRecord, OutboxError>
         phase: columns.parse("phase")?,
         account: columns.parse("account")?,
         recipient: Recipient::of(&columns.get::<String>("recipient")?),
+        declared_under: declared_under.and_then(|kind| Kind::new(kind).ok()),
         action: columns.action("action")?,
         state,
         reason: columns.get("reason")?,

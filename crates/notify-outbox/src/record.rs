@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify_core::{
-    AccountId, Action, DeliveryId, Execution, IfUnknown, Malformed, Notification, Past, Problems,
-    Receipt, Recipient, Registry, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName,
-    event::wire,
+    AccountId, Action, DeliveryId, Execution, IfUnknown, Kind, Malformed, Notification, Past,
+    Problems, Receipt, Recipient, Registry, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName,
+    event::wire, notification::DECLARED_UNDER,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -300,6 +300,13 @@ impl Spec {
             body,
             options_version,
         }
+    }
+
+    /// Returns the kind that it was declared under, where that one
+    /// [gave its recipients](notify_core::ProviderDescriptor::redirects) to another.
+    pub fn declared_under(&self) -> Option<Kind> {
+        let kind = self.body.get(DECLARED_UNDER)?.as_str()?;
+        Kind::new(kind).ok()
     }
 }
 
@@ -694,6 +701,8 @@ pub struct DeliveryRecord {
     pub account: AccountId,
     /// The recipient.
     pub recipient: Recipient,
+    /// The kind that the recipient was declared under, where that one gave it to another.
+    pub declared_under: Option<Kind>,
     /// What it does to its conversation.
     pub action: Action,
     /// Where it is.

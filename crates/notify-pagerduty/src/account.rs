@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify_core::problem::nearest;
+use notify_core::pagerduty::{Incident, PagerDutyOptions};
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
-    Account, Capabilities, Code, Continuity, Delivery, Limits, Malformed, Message, Notification,
-    PagerDutyService, Path, Payload, Problem, Rate, Recipient, SecretRef, Secrets, Target,
-    Transport,
+    Account, Capabilities, Cause, Code, Continuity, Delivery, Limits, Malformed, Message,
+    Notification, Outcome, PagerDutyService, Path, Payload, Problem, Rate, Reason, Recipient,
+    SecretRef, Secrets, Success, Target, Transport,
 };
-use notify_http::{BaseUrl, HttpClient};
+use notify_http::{BaseUrl, HttpClient, ProxyConfig, TlsConfig};
 
-use crate::message;
+use crate::config::{Region, no_service};
+use crate::message::{self, Look};
 use crate::transport::EventsTransport;
 
 /// The length of every routing key.
@@ -23,8 +24,14 @@ const KEY_CHARS: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct PagerDutyAccount {
     pub(crate) services: BTreeMap<String, SecretRef>,
+    pub(crate) service: Option<PagerDutyService>,
+    pub(crate) look: Look,
+    /// `None` where the account has an address of its own.
+    pub(crate) region: Option<Region>,
     pub(crate) base_url: BaseUrl,
     pub(crate) timeout: Duration,
+    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) proxy: Option<ProxyConfig>,
 }
 
 impl Account for PagerDutyAccount {
@@ -32,30 +39,44 @@ impl Account for PagerDutyAccount {
         Capabilities::none().closes()
     }
 
-    fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
+    fn target(&self, notification: &Notification, to: &Recipient) -> Result<Target, Problem> {
         let service: PagerDutyService = to
             .typed()
             .map_err(|why| Problem::malformed(Code::MALFORMED_RECIPIENT, Path::root(), why))?;
-        let name = service.as_str();
-        if self.services.contains_key(name) {
-            // PagerDuty limits calls by routing key, and knows alerts by routing key and dedup key.
-            return Ok(Target::lane(name).conversation(Continuity::Workflow));
+        if !self.services.contains_key(service.as_str()) {
+            return Err(no_service(Path::root(), &service, &self.services));
         }
-        let known: Vec<&str> = self.services.keys().map(String::as_str).collect();
-        let help = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the account's services are `{}`", known.join("`, `")),
+        let options = notification.options::<PagerDutyOptions>();
+        let continuity = match options.map(|options| options.incident) {
+            Some(Incident::Execution) => Continuity::Execution,
+            _ => Continuity::Workflow,
         };
-        let message = format!("the account has no service `{name}`");
-        Err(
-            Problem::new(Code::UNREACHABLE_RECIPIENT, Path::root(), message)
-                .plainly("the account has no such service")
-                .help(help),
-        )
+        let success = match options {
+            Some(options) if options.change_events => Success::Apart,
+            _ => Success::Closes,
+        };
+        // PagerDuty limits calls by routing key, and knows alerts by routing key and dedup key.
+        Ok(Target::lane(service.as_str())
+            .conversation(continuity)
+            .success(success))
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
-        Payload::json(&message::body(delivery, message))
+        Payload::json(&message::body(&self.look, delivery, message))
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let place = Path::root().then("tls");
+        let warnings = self.tls.iter().flat_map(TlsConfig::warnings);
+        warnings.map(|warning| warning.under(&place)).collect()
+    }
+
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.service.iter().map(Recipient::of).collect()
+    }
+
+    fn explain(&self, outcome: &Outcome) -> Option<String> {
+        explain(outcome, self.region)
     }
 
     /// About 120 events a minute for each integration key, over a sliding minute: a burst of 60 and
@@ -71,7 +92,9 @@ impl Account for PagerDutyAccount {
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {
-        self.services.values().collect()
+        let tls = self.tls.iter().flat_map(TlsConfig::secrets);
+        let proxy = self.proxy.as_ref().and_then(ProxyConfig::secret);
+        self.services.values().chain(tls).chain(proxy).collect()
     }
 
     fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
@@ -84,7 +107,10 @@ impl Account for PagerDutyAccount {
             (service.clone(), key)
         };
         let keys = self.services.iter().map(key).collect();
-        let client = HttpClient::new(self.timeout, self.base_url.wire())?;
+        let client = HttpClient::builder(self.timeout, self.base_url.wire())
+            .tls(self.tls.as_ref(), secrets)?
+            .proxy(self.proxy.as_ref(), secrets)?
+            .build()?;
         let base_url = self.base_url.clone();
         Ok(Arc::new(EventsTransport::new(client, base_url, keys)))
     }
@@ -103,9 +129,79 @@ fn check_key(service: &str, key: &SecretString) -> Result<(), Malformed> {
     .sensitive())
 }
 
+/// Says what to do about what PagerDuty is known to answer.
+fn explain(outcome: &Outcome, region: Option<Region>) -> Option<String> {
+    let text = match outcome {
+        Outcome::Rejected {
+            reason: Reason::Auth,
+            ..
+        } => {
+            let region = match region {
+                Some(region) => format!(
+                    "; a key of an {} account works at that host only: `region = \"{}\"`",
+                    region.other().name().to_uppercase(),
+                    region.other().name()
+                ),
+                None => String::new(),
+            };
+            format!(
+                "copy the integration key of the service's “Events API v2” integration \
+                 (Services, the service, Integrations){region}"
+            )
+        }
+        Outcome::Rejected { detail, .. } if detail.contains(message::NO_CHANGES) => {
+            "add an integration “Events API v2” to the service itself and use its key; \
+             a key that begins with `R` belongs to an event orchestration"
+                .to_owned()
+        }
+        Outcome::Rejected {
+            reason: Reason::Config,
+            detail,
+            ..
+        } if detail.contains("proxy authorization required") => {
+            "put the proxy's address with its name and password into an environment variable: \
+             `proxy = { env = \"PROXY_URL\" }`"
+                .to_owned()
+        }
+        Outcome::Rejected {
+            reason: Reason::Config,
+            detail,
+            ..
+        } if detail.starts_with("HTTP ") => {
+            "another host than PagerDuty's answered: look at `base_url` and `proxy`".to_owned()
+        }
+        Outcome::NotDelivered {
+            cause: Cause::Throttled,
+            ..
+        } => "PagerDuty takes about 120 events a minute for one integration key: \
+              give busy workflows a service of their own"
+            .to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_pagerduty_is_known_for_is_explained_with_the_fix() {
+        let auth = Outcome::rejected(Reason::Auth, "HTTP 400: Invalid routing key");
+        let said = |outcome: &Outcome, region| explain(outcome, region).unwrap_or_default();
+        let us = said(&auth, Some(Region::Us));
+        assert!(us.ends_with("a key of an EU account works at that host only: `region = \"eu\"`"));
+        assert!(said(&auth, Some(Region::Eu)).ends_with("`region = \"us\"`"));
+        assert!(!said(&auth, None).contains("region"));
+        let moved = Outcome::rejected(Reason::Config, "HTTP 302");
+        assert!(said(&moved, None).contains("`base_url`"));
+        let changes = Outcome::rejected(Reason::Policy, message::NO_CHANGES);
+        assert!(said(&changes, None).contains("begins with `R`"));
+        let busy = Outcome::throttled("HTTP 429", None, notify_core::Scope::Lane);
+        assert!(said(&busy, None).contains("120 events a minute"));
+        let payload = Outcome::rejected(Reason::Payload, "HTTP 400: too long");
+        assert_eq!(explain(&payload, None), None);
+    }
 
     #[test]
     fn a_routing_key_has_32_letters_and_digits_and_is_never_repeated() {

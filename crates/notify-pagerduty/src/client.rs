@@ -10,15 +10,15 @@ use serde_json::Value;
 /// calls for a routing key slides over 60 seconds.
 const DEFAULT_WAIT: Duration = Duration::from_mins(1);
 
-/// Reads an answer to an event that was sent with this key.
-pub(crate) fn answer(response: &Response, dedup_key: &str) -> Outcome {
+/// Reads an answer to an event; `known` is what its receipt is called where the answer says nothing.
+pub(crate) fn answer(response: &Response, known: &str) -> Outcome {
     let json: Value = serde_json::from_str(&response.body).unwrap_or_default();
     let rejected = |reason| Outcome::rejected(reason, detail(response, &json));
     match response.status {
         // Queued, which is all that PagerDuty ever says.
         202 => {
             let key = json.get("dedup_key").and_then(Value::as_str);
-            Outcome::Delivered(Receipt::new(key.unwrap_or(dedup_key)))
+            Outcome::Delivered(Receipt::new(key.unwrap_or(known)))
         }
         // A key belongs to one service; the account's others may be right.
         400 if names_routing_key(&json) => rejected(Reason::Auth).in_lane(),
@@ -27,6 +27,8 @@ pub(crate) fn answer(response: &Response, dedup_key: &str) -> Outcome {
             let wait = response.retry_after.unwrap_or(DEFAULT_WAIT);
             Outcome::throttled(detail(response, &json), Some(wait), Scope::Lane)
         }
+        // The only credentials are the key's, which belongs to one service.
+        401 | 403 => rejected(Reason::Auth).in_lane(),
         // There is one address, and no recipient in it: another host answered.
         404 | 405 | 410 => rejected(Reason::Config),
         _ => response.outcome(),
@@ -137,13 +139,16 @@ mod tests {
         clippy::print_stderr,
         reason = "a test that is skipped says so where people look"
     )]
-    fn the_answers_that_others_saw_have_their_outcome() {
+    fn the_vendors_answers_and_those_that_others_saw_have_their_outcome() {
         let Some(golden) = std::env::var_os("NOTIFY_GOLDEN_DIR") else {
             eprintln!("skipped: NOTIFY_GOLDEN_DIR is not set");
             return;
         };
-        let file = Path::new(&golden).join("pagerduty/responses/observed_errors.json");
-        let json: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let folder = Path::new(&golden).join("pagerduty/responses");
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        check(202, &read("202.default.json"), "delivered srv01/HTTP");
+        check(400, &read("400.response.json"), "rejected payload");
+        let json: Value = serde_json::from_str(&read("observed_errors.json")).unwrap();
         let cases = json["cases"].as_array().unwrap();
         assert!(!cases.is_empty());
         for case in cases {

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use notify_core::content::Severity;
+use notify_core::pagerduty::{PagerDutyText, PagerDutyUrl};
+use notify_core::problem::nearest;
 use notify_core::schema::pattern;
 use notify_core::time::Span;
-use notify_core::{Code, Malformed, PagerDutyService, Path, Problem, Problems, SecretRef};
-use notify_http::BaseUrl;
+use notify_core::{
+    Code, Malformed, PagerDutyService, Path, Problem, Problems, SecretRef, TerminalPhase,
+};
+use notify_http::{BaseUrl, ProxyConfig, TlsConfig, web_url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::PagerDutyAccount;
+use crate::message::Look;
+
+/// Who says an incident comes from, where the account says nothing.
+const CLIENT: &str = "workflow-notify";
 
 /// An account as it stands in the file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,6 +36,15 @@ pub struct Config {
         ]}
     ))]
     pub services: BTreeMap<String, SecretRef>,
+    /// The service that is told where a notification names none.
+    pub service: Option<PagerDutyService>,
+    /// How bad each phase is, where the notification does not say.
+    #[serde(default)]
+    pub severity: Severities,
+    /// Who PagerDuty says an incident comes from.
+    pub client: Option<PagerDutyText>,
+    /// Where the name of the client leads; where nothing is said, to the run.
+    pub client_url: Option<PagerDutyUrl>,
     /// Where the PagerDuty account lives.
     #[serde(default)]
     pub region: Region,
@@ -35,6 +53,39 @@ pub struct Config {
     /// The longest that one request may take.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
+    /// Whom to trust, and the certificate to show.
+    pub tls: Option<TlsConfig>,
+    /// The proxy to go through, instead of the system's.
+    pub proxy: Option<ProxyConfig>,
+}
+
+/// How bad each phase is; the message says it for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(
+    rename = "PagerDutySeverities",
+    extend("examples" = [{"failed": "critical", "timed_out": "error", "aborted": "warning"}])
+)]
+#[non_exhaustive]
+pub struct Severities {
+    /// Of a workflow that failed.
+    pub failed: Option<Severity>,
+    /// Of a workflow that ran out of time.
+    pub timed_out: Option<Severity>,
+    /// Of a workflow that somebody stopped.
+    pub aborted: Option<Severity>,
+}
+
+impl Severities {
+    /// Returns what is said of a phase.
+    pub(crate) fn of(self, phase: TerminalPhase) -> Option<Severity> {
+        match phase {
+            TerminalPhase::Failed => self.failed,
+            TerminalPhase::TimedOut => self.timed_out,
+            TerminalPhase::Aborted => self.aborted,
+            TerminalPhase::Succeeded => None,
+        }
+    }
 }
 
 /// A service region; the two know nothing of each other's keys.
@@ -51,6 +102,22 @@ pub enum Region {
 }
 
 impl Region {
+    /// Returns the other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Us => Self::Eu,
+            Self::Eu => Self::Us,
+        }
+    }
+
+    /// Returns the name in the file.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Eu => "eu",
+        }
+    }
+
     const fn base_url(self) -> &'static str {
         match self {
             Self::Us => "https://events.pagerduty.com/",
@@ -80,6 +147,23 @@ impl Config {
                 problems.push(Problem::malformed(Code::WRONG_VALUE, place, why).at_key());
             }
         }
+        if let Some(service) = &self.service
+            && !self.services.contains_key(service.as_str())
+        {
+            problems.push(no_service(root.then("service"), service, &self.services));
+        }
+        let client_url = self.client_url.as_ref().and_then(|url| {
+            let checked = web_url(url.as_str());
+            if checked.is_none() {
+                let place = root.then("client_url");
+                let problem = Problem::new(Code::WRONG_VALUE, place, "not an address of the web");
+                problems.push(problem.help("write it as `https://host/path`"));
+            }
+            checked
+        });
+        if let Some(tls) = &self.tls {
+            problems.absorb(&root.then("tls"), tls.validate());
+        }
         let bounds = Duration::from_secs(1)..=Duration::from_mins(1);
         if !bounds.contains(&self.timeout.0) {
             problems.push(
@@ -87,14 +171,26 @@ impl Config {
                     .help("write a timeout from `1s` to `60s`"),
             );
         }
+        let own_url = self.base_url.is_some();
         let base_url = self
             .base_url
             .map_or_else(|| self.region.base_url().parse(), Ok);
         match base_url {
             Ok(base_url) => problems.or_value(PagerDutyAccount {
                 services: self.services,
+                service: self.service,
+                look: Look {
+                    severity: self.severity,
+                    client: self
+                        .client
+                        .map_or_else(|| CLIENT.to_owned(), |it| it.to_string()),
+                    client_url,
+                },
+                region: (!own_url).then_some(self.region),
                 base_url,
                 timeout: self.timeout.0,
+                tls: self.tls,
+                proxy: self.proxy,
             }),
             Err(why) => {
                 let place = root.then("base_url");
@@ -103,6 +199,25 @@ impl Config {
             }
         }
     }
+}
+
+/// States that the account has no such service, and which it has.
+pub(crate) fn no_service(
+    place: Path,
+    service: &PagerDutyService,
+    services: &BTreeMap<String, SecretRef>,
+) -> Problem {
+    let name = service.as_str();
+    let known: Vec<&str> = services.keys().map(String::as_str).collect();
+    let help = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the account has no services".to_owned(),
+        None => format!("the account's services are `{}`", known.join("`, `")),
+    };
+    let message = format!("the account has no service `{name}`");
+    Problem::new(Code::UNREACHABLE_RECIPIENT, place, message)
+        .plainly("the account has no such service")
+        .help(help)
 }
 
 /// Checks that a notification can name the service.
@@ -140,7 +255,13 @@ mod tests {
         assert_eq!(seen, expected, "{section}: {problems}");
         assert!(!problems.to_string().contains("hunter2"), "{problems}");
         // No schema knows how long a duration is, or where an address leads.
-        let unseen = ["timeout", "base_url"];
+        let unseen = [
+            "timeout",
+            "base_url",
+            "service",
+            "client_url",
+            "tls.ca_file",
+        ];
         let seen = seen
             .iter()
             .any(|(path, _)| !unseen.contains(&path.as_str()));
@@ -165,6 +286,15 @@ mod tests {
             json!({"services": services}),
             json!({"services": services, "region": "eu", "timeout": "60s"}),
             json!({"services": services, "base_url": "http://127.0.0.1:8080"}),
+            json!({
+                "services": services,
+                "service": "Data Platform",
+                "severity": {"failed": "critical", "timed_out": "error", "aborted": "warning"},
+                "client": "nightly scheduler",
+                "client_url": "https://scheduler.example.com/",
+                "tls": {"ca_file": "/etc/ssl/corp.pem"},
+                "proxy": "http://proxy.example.com:3128",
+            }),
         ] {
             check(&section, &[]);
         }
@@ -180,6 +310,37 @@ mod tests {
                 ("services. x", Code::WRONG_VALUE),
                 ("services.a@b.c", Code::WRONG_VALUE),
                 ("timeout", Code::WRONG_VALUE),
+            ],
+        );
+        check(
+            &json!({
+                "services": {"a": {"env": "A"}},
+                "service": "b",
+                "client_url": "https://[bad",
+                "tls": {"ca_file": "ca.pem"},
+            }),
+            &[
+                ("service", Code::UNREACHABLE_RECIPIENT),
+                ("client_url", Code::WRONG_VALUE),
+                ("tls.ca_file", Code::WRONG_VALUE),
+            ],
+        );
+        check(
+            &json!({
+                "services": {"a": {"env": "A"}},
+                "service": "a@example.com",
+                "severity": {"succeeded": "info", "failed": "bad"},
+                "client": "",
+                "client_url": "ftp://example.com",
+                "proxy": "http://me:hunter2@proxy.example.com",
+            }),
+            &[
+                ("client", Code::WRONG_VALUE),
+                ("client_url", Code::WRONG_VALUE),
+                ("proxy", Code::INLINE_SECRET),
+                ("service", Code::WRONG_VALUE),
+                ("severity.failed", Code::WRONG_VALUE),
+                ("severity.succeeded", Code::UNKNOWN_KEY),
             ],
         );
         check(

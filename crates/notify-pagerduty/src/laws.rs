@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use notify_core::content::{self, Block, Inline};
 use notify_core::fit::one_line;
+use notify_core::pagerduty::PagerDutyOptions;
 use notify_core::{
     Action, Delivery, DeliveryId, Execution, Failure, Message, Notification, NotificationKind,
     PagerDuty, PagerDutyService, Recipient, TerminalPhase, WorkflowEnded, WorkflowName, phases,
@@ -24,7 +25,8 @@ use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Map, Value, json};
 
 use self::any_message::{any_message, any_text, is_shown, laws};
-use crate::message::{body, fitted};
+use crate::config::Severities;
+use crate::message::{Look, body, fitted};
 
 const SERVICE: PagerDutyService = service!("data-platform");
 
@@ -42,6 +44,15 @@ fn opening<T>(failure: &str, lower: impl Fn(&Delivery<'_>) -> T) -> T {
     let at = "2026-11-20T23:57:46Z".parse().unwrap();
     let delivery = Delivery::new(id, &event, &notification, &to, at);
     lower(&delivery.in_conversation("k", Action::Open))
+}
+
+/// What an account says of every event.
+fn look() -> Look {
+    Look {
+        severity: Severities::default(),
+        client: "workflow-notify".to_owned(),
+        client_url: None,
+    }
 }
 
 /// What the summary may say after the headline.
@@ -118,8 +129,8 @@ proptest! {
         message in any_message(),
         failure in any_text(),
     ) {
-        let body = opening(&failure, |delivery| body(delivery, &message));
-        let message = opening(&failure, |delivery| fitted(delivery, &message));
+        let body = opening(&failure, |delivery| body(&look(), delivery, &message));
+        let message = opening(&failure, |delivery| fitted(&look(), delivery, &message));
         // An event keeps the end of a failure without end.
         let failure = Failure::new(failure).message;
 
@@ -171,7 +182,7 @@ proptest! {
 
     #[test]
     fn pagerduty_takes_every_message(message in any_message(), failure in any_text()) {
-        let lower = || opening(&failure, |delivery| body(delivery, &message));
+        let lower = || opening(&failure, |delivery| body(&look(), delivery, &message));
         let body = lower();
         let bytes = body.to_string();
         prop_assert_eq!(&bytes, &lower().to_string());
@@ -181,30 +192,88 @@ proptest! {
     }
 }
 
+/// Puts any text wherever a notification takes one.
+fn options_of(text: &str) -> PagerDutyOptions {
+    let url = format!("https://example.com/{text}");
+    let kept = |value: Value| {
+        let kept: Result<PagerDutyOptions, _> = serde_json::from_value(value.clone());
+        kept.is_ok().then_some(value)
+    };
+    let mut said = json!({"change_events": true});
+    for own in [
+        json!({"details": {"a": text, "b": [text]}}),
+        json!({"component": text, "group": text, "class": text}),
+        json!({"links": [{"href": url, "text": text}]}),
+        json!({"images": [{"src": url, "href": url, "alt": text}]}),
+        json!({"details": {text: text}}),
+    ] {
+        if let Some(Value::Object(own)) = kept(own) {
+            said.as_object_mut().unwrap().extend(own);
+        }
+    }
+    serde_json::from_value(said).unwrap()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: laws().cases / 5, ..laws() })]
+    #![proptest_config(ProptestConfig { cases: laws().cases / 10, ..laws() })]
 
     #[test]
-    fn pagerdutys_own_schema_takes_every_message(message in any_message(), failure in any_text()) {
-        let Some(schema) = SCHEMA.as_ref() else {
+    fn pagerdutys_own_schemas_take_every_message_with_every_option(
+        message in any_message(),
+        failure in any_text(),
+        text in any_text(),
+    ) {
+        let Some((of_events, of_changes)) = SCHEMAS.as_ref() else {
             return Ok(());
         };
-        let mut body = opening(&failure, |delivery| body(delivery, &message));
-        body["routing_key"] = json!("R0123456789abcdef0123456789ABCDE");
-        let errors: Vec<_> = schema
-            .iter_errors(&body)
-            .map(|err| err.to_string())
-            .collect();
-        prop_assert!(errors.is_empty(), "{errors:?}");
+        let options = options_of(&text);
+        let bodies = [
+            (of_events, opening(&failure, |delivery| body(&look(), delivery, &message))),
+            (of_events, with_options(TerminalPhase::Failed, &options, &message)),
+            (of_changes, with_options(TerminalPhase::Succeeded, &options, &message)),
+        ];
+        for (schema, mut body) in bodies {
+            prop_assert!(body.to_string().len() <= 200_000);
+            body["routing_key"] = json!("R0123456789abcdef0123456789ABCDE");
+            let errors: Vec<_> = schema
+                .iter_errors(&body)
+                .map(|err| err.to_string())
+                .collect();
+            prop_assert!(errors.is_empty(), "{errors:?}");
+        }
     }
 }
 
-/// The vendor's schema, where there is one to hold payloads against.
-static SCHEMA: LazyLock<Option<Validator>> = LazyLock::new(|| {
+/// Lowers a message by itself, outside a conversation.
+fn with_options(phase: TerminalPhase, options: &PagerDutyOptions, message: &Message) -> Value {
+    let event = WorkflowEnded::new(
+        WorkflowName::new("nightly-etl").unwrap(),
+        Execution::new("analytics", "production", "run-17").unwrap(),
+        phase,
+    );
+    let notification: Notification = PagerDuty::on(phases![Failed, Succeeded])
+        .to(SERVICE)
+        .options(|own| *own = options.clone())
+        .into();
+    let to = Recipient::of(&SERVICE);
+    let id: DeliveryId = "ntf_00000000000000000000000000000007".parse().unwrap();
+    let at = "2026-11-20T23:57:46Z".parse().unwrap();
+    let delivery = Delivery::new(id, &event, &notification, &to, at);
+    body(&look(), &delivery, message)
+}
+
+/// The vendor's schemas of events and of changes, where they are at hand.
+static SCHEMAS: LazyLock<Option<(Validator, Validator)>> = LazyLock::new(|| {
     let golden = std::env::var_os("NOTIFY_GOLDEN_DIR")?;
-    let path = "pagerduty/schema/enqueue.request.strict.schema.json";
-    let text = std::fs::read_to_string(Path::new(&golden).join(path)).unwrap();
-    let schema = serde_json::from_str(&text).unwrap();
-    let validator = jsonschema::options().should_validate_formats(true);
-    Some(validator.build(&schema).unwrap())
+    let folder = Path::new(&golden).join("pagerduty/schema");
+    let validator = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        let schema = serde_json::from_str(&text).unwrap();
+        let options = jsonschema::options().should_validate_formats(true);
+        options.build(&schema).unwrap()
+    };
+    Some((
+        validator("enqueue.request.strict.schema.json"),
+        validator("change.enqueue.request.strict.schema.json"),
+    ))
 });

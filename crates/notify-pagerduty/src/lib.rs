@@ -3,6 +3,8 @@
 mod account;
 mod client;
 mod config;
+mod details;
+mod links;
 mod message;
 mod transport;
 
@@ -11,7 +13,9 @@ mod laws;
 
 use std::sync::Arc;
 
-use notify_core::{Account, AccountId, PagerDuty, Problems, Provider, ProviderDescriptor};
+use notify_core::{
+    Account, AccountId, Email, NotificationKind, PagerDuty, Problems, Provider, ProviderDescriptor,
+};
 
 pub use crate::config::{Config as PagerDutyConfig, Region};
 
@@ -29,8 +33,9 @@ impl Provider for PagerDutyProvider {
     }
 }
 
-/// What this crate registers.
+/// What this crate registers. The address of a PagerDuty integration is told by e-mail.
 pub const DESCRIPTOR: ProviderDescriptor =
-    ProviderDescriptor::of::<PagerDutyProvider>(env!("CARGO_PKG_NAME"));
+    ProviderDescriptor::of::<PagerDutyProvider>(env!("CARGO_PKG_NAME"))
+        .redirects(Email::KIND, |text| text.contains('@'));
 
 notify_core::register_provider!(DESCRIPTOR);

@@ -3,14 +3,16 @@
 //! Every text becomes a JSON string, which PagerDuty shows as it is: styles are dropped, a mention
 //! is text, and the addresses of links stand in the text as well as among the links.
 
-use std::collections::BTreeMap;
-
-use notify_core::content::{self, Block, Field, Inline};
 use notify_core::fit::{fit, one_line, shorten};
-use notify_core::pagerduty::PagerDutyOptions;
+use notify_core::pagerduty::{PagerDutyOptions, PagerDutyText};
 use notify_core::{Action, Delivery, Message};
 use notify_http::web_url;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+use crate::config::Severities;
+use crate::details::details;
+use crate::links::{Image, Link, images, links};
 
 /// Longer summaries are refused, not cut.
 const MAX_SUMMARY: usize = 1_024;
@@ -18,25 +20,118 @@ const MAX_SUMMARY: usize = 1_024;
 /// PagerDuty takes 512,000 bytes; this is enough for any output worth reading.
 const MAX_EVENT: usize = 200_000;
 
-const MAX_LABEL: usize = 200;
+/// What is refused of a change event, because of the key it would go with.
+pub(crate) const NO_CHANGES: &str =
+    "the service's key begins with `R`: it takes alerts and no change events";
 
-/// The vendor names no limit; these leave room for everything else.
-const MAX_LINKS: usize = 20;
-const MAX_LINK_TEXT: usize = 200;
-const MAX_HREF: usize = 3_000;
+/// What an account says of every event.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) severity: Severities,
+    pub(crate) client: String,
+    /// Where the client's name leads, instead of to the run.
+    pub(crate) client_url: Option<String>,
+}
 
 /// Gives the event, without the routing key.
-pub(crate) fn body(delivery: &Delivery<'_>, message: &Message) -> Value {
+pub(crate) fn body(look: &Look, delivery: &Delivery<'_>, message: &Message) -> Value {
     if delivery.action == Action::Close {
         return json!({"event_action": "resolve", "dedup_key": dedup_key(delivery)});
     }
-    trigger(delivery, &fitted(delivery, message))
+    event(look, delivery, &fitted(look, delivery, message))
 }
 
 /// Gives the message as PagerDuty can take it.
-pub(crate) fn fitted(delivery: &Delivery<'_>, message: &Message) -> Message {
+pub(crate) fn fitted(look: &Look, delivery: &Delivery<'_>, message: &Message) -> Message {
     fit(message, MAX_EVENT, |message| {
-        trigger(delivery, message).to_string().len()
+        event(look, delivery, message).to_string().len()
+    })
+}
+
+/// An alert: `POST /v2/enqueue`.
+#[derive(Serialize)]
+struct Alert<'a> {
+    event_action: &'static str,
+    dedup_key: String,
+    payload: Payload<'a>,
+    client: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_url: Option<String>,
+    links: Vec<Link>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Image>,
+}
+
+/// A change: `POST /v2/change/enqueue`. It has no key, and PagerDuty's own words know no images of it.
+#[derive(Serialize)]
+struct Change<'a> {
+    payload: Payload<'a>,
+    links: Vec<Link>,
+}
+
+/// What happened; a change has no severity and nothing for rules.
+#[derive(Serialize)]
+struct Payload<'a> {
+    summary: String,
+    source: String,
+    timestamp: String,
+    custom_details: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    component: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+}
+
+/// Gives a success by itself as a change, where the notification wants that, and all else as an
+/// alert.
+fn event(look: &Look, delivery: &Delivery<'_>, message: &Message) -> Value {
+    let options = delivery.notification.options::<PagerDutyOptions>();
+    let (links, mut rest) = links(message, options);
+    let images = images(options, &mut rest);
+    let execution = &delivery.event.execution;
+    let (project, domain) = (execution.project(), execution.domain());
+    let payload = Payload {
+        summary: summary(delivery, message),
+        source: format!("{project}/{domain}/{}", delivery.event.workflow),
+        timestamp: delivery.at.to_string(),
+        custom_details: details(delivery, message, options, &rest),
+        severity: None,
+        component: None,
+        group: None,
+        class: None,
+    };
+    let phase = delivery.event.phase;
+    let by_itself = delivery.action == Action::Send && phase.is_success();
+    if by_itself && options.is_some_and(|options| options.change_events) {
+        return json!(Change { payload, links });
+    }
+    let severity = options
+        .and_then(|options| options.severity)
+        .or_else(|| look.severity.of(phase))
+        .unwrap_or(message.severity);
+    let said = |text: fn(&PagerDutyOptions) -> &Option<PagerDutyText>| {
+        let text = options.and_then(|options| text(options).as_ref());
+        text.map(PagerDutyText::as_str)
+    };
+    let run = || delivery.event.url.as_deref().and_then(web_url);
+    json!(Alert {
+        event_action: "trigger",
+        dedup_key: dedup_key(delivery),
+        payload: Payload {
+            severity: Some(severity.name()),
+            component: said(|options| &options.component),
+            group: said(|options| &options.group),
+            class: said(|options| &options.class),
+            ..payload
+        },
+        client: &look.client,
+        client_url: look.client_url.clone().or_else(run),
+        links,
+        images,
     })
 }
 
@@ -46,29 +141,6 @@ fn dedup_key(delivery: &Delivery<'_>) -> String {
         Some(key) => key.to_owned(),
         None => delivery.id.to_string(),
     }
-}
-
-fn trigger(delivery: &Delivery<'_>, message: &Message) -> Value {
-    let options = delivery.notification.options::<PagerDutyOptions>();
-    let severity = options
-        .and_then(|options| options.severity)
-        .unwrap_or(message.severity);
-    let (links, rest) = links(message);
-    let execution = &delivery.event.execution;
-    let (project, domain) = (execution.project(), execution.domain());
-    json!({
-        "event_action": "trigger",
-        "dedup_key": dedup_key(delivery),
-        "payload": {
-            "summary": summary(delivery, message),
-            "source": format!("{project}/{domain}/{}", delivery.event.workflow),
-            "severity": severity.name(),
-            "timestamp": delivery.at.to_string(),
-            "custom_details": details(delivery, message, &rest),
-        },
-        "client": "workflow-notify",
-        "links": links,
-    })
 }
 
 /// Gives the headline and, where it says more, the last line of what failed: where output ends
@@ -90,110 +162,9 @@ fn summary(delivery: &Delivery<'_>, message: &Message) -> String {
     shorten(&summary, MAX_SUMMARY, units).into_owned()
 }
 
-fn details(delivery: &Delivery<'_>, message: &Message, rest: &[String]) -> Map<String, Value> {
-    let mut text = String::new();
-    let mut output = String::new();
-    let mut details = Details::default();
-    for block in &message.blocks {
-        match block {
-            Block::Code(code) => paragraph_of(&mut output, code.trim_matches('\n')),
-            Block::Fields(fields) => {
-                for Field { label, value } in fields {
-                    let count = |text: &str| text.chars().count();
-                    details.insert(&shorten(label, MAX_LABEL, count), value.trim());
-                }
-            }
-            // Parts that are newer than this provider are among them.
-            other => paragraph_of(&mut text, &other.plain_text()),
-        }
-    }
-    if let Some(footer) = &message.footer {
-        paragraph_of(&mut text, footer);
-    }
-    for link in rest {
-        paragraph_of(&mut text, link);
-    }
-    if !text.is_empty() {
-        details.insert("text", &text);
-    }
-    if !output.is_empty() {
-        details.insert("output", &output);
-    }
-    details.insert("delivery", &delivery.id.to_string());
-    details.all
-}
-
-/// The details by name.
-#[derive(Default)]
-struct Details {
-    all: Map<String, Value>,
-    /// How often each name was wanted.
-    wanted: BTreeMap<String, usize>,
-}
-
-impl Details {
-    /// Adds a detail; one that is there already keeps its name and its value.
-    fn insert(&mut self, label: &str, value: &str) {
-        let mut name = label.to_owned();
-        while self.all.contains_key(&name) {
-            let count = self.wanted.entry(label.to_owned()).or_insert(1);
-            *count += 1;
-            name = format!("{label} ({count})");
-        }
-        self.all.insert(name, value.into());
-    }
-}
-
-fn paragraph_of(text: &mut String, paragraph: &str) {
-    if !text.is_empty() && !paragraph.is_empty() {
-        text.push_str("\n\n");
-    }
-    text.push_str(paragraph);
-}
-
-/// Makes links of what may be opened, and text of the actions that may not.
-fn links(message: &Message) -> (Vec<Value>, Vec<String>) {
-    let mut links = Vec::new();
-    let mut rest = Vec::new();
-    for content::Action { label, url } in &message.actions {
-        match link(label, url).filter(|_| links.len() < MAX_LINKS) {
-            Some(link) => links.push(link),
-            None => rest.push(format!("{label}: {url}")),
-        }
-    }
-    // The text shows these with their addresses, so none is missed where there are too many.
-    for inline in message.blocks.iter().flat_map(inlines) {
-        if let Inline::Link { text, url, .. } = inline
-            && let Some(link) = link(&one_line(text), url)
-            && links.len() < MAX_LINKS
-            && links
-                .iter()
-                .all(|other: &Value| other.get("href") != link.get("href"))
-        {
-            links.push(link);
-        }
-    }
-    (links, rest)
-}
-
-fn link(label: &str, url: &str) -> Option<Value> {
-    let href = web_url(url).filter(|href| content::is_link(url) && href.len() <= MAX_HREF)?;
-    let label = shorten(label, MAX_LINK_TEXT, |text| text.chars().count());
-    Some(json!({"href": href, "text": label}))
-}
-
-/// Walks the runs of a block.
-fn inlines(block: &Block) -> Box<dyn Iterator<Item = &Inline> + '_> {
-    match block {
-        Block::Text(inlines) | Block::Heading(inlines) => Box::new(inlines.iter()),
-        Block::Items { items, .. } => Box::new(items.iter().flatten()),
-        _ => Box::new(std::iter::empty()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use notify_core::content::{Mention, Severity, Style};
+    use notify_core::content::{Block, Field, Inline, Mention, Severity, Style};
     use notify_core::{
         DeliveryId, Execution, Failure, Notification, NotificationKind, PagerDuty,
         PagerDutyService, Recipient, TerminalPhase, WorkflowEnded, WorkflowName, phases, service,
@@ -232,13 +203,22 @@ mod tests {
             .unwrap();
         let delivery =
             Delivery::new(id, &event, notification, &to, at).in_conversation("k", Action::Open);
-        let body = body(&delivery, message);
+        let body = body(&look(), &delivery, message);
         assert!(body.to_string().len() <= MAX_EVENT);
         let summary = body["payload"]["summary"].as_str().unwrap();
         assert!((1..=MAX_SUMMARY).contains(&summary.encode_utf16().count()));
         assert!(!summary.contains(char::is_control));
         assert!(body.get("routing_key").is_none());
         body
+    }
+
+    /// What an account without a word says.
+    fn look() -> Look {
+        Look {
+            severity: Severities::default(),
+            client: "workflow-notify".to_owned(),
+            client_url: None,
+        }
     }
 
     fn plain_notification() -> Notification {
@@ -352,11 +332,15 @@ mod tests {
         let alone = Delivery::new(id, &event, &notification, &to, at);
         let message = Message::new("nightly-etl succeeded", Severity::Info);
         assert_eq!(
-            body(&alone.in_conversation("k", Action::Close), &message),
+            body(
+                &look(),
+                &alone.in_conversation("k", Action::Close),
+                &message
+            ),
             json!({"event_action": "resolve", "dedup_key": "k"})
         );
         // Outside a conversation the delivery itself is what a repeat must not double.
-        assert_eq!(body(&alone, &message)["dedup_key"], id.to_string());
+        assert_eq!(body(&look(), &alone, &message)["dedup_key"], id.to_string());
     }
 
     #[test]

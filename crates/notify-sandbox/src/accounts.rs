@@ -22,8 +22,23 @@ pub struct Use {
     pub kind: String,
     /// The name of the account, `default` where none is named.
     pub account: String,
-    /// The recipient as written; for PagerDuty the name of the service.
+    /// The recipient as written, for PagerDuty the name of the service; empty where a notification
+    /// leaves it to the account, which then names one.
     pub recipient: String,
+}
+
+/// Whom an account of Slack, PagerDuty and e-mail names where nobody is named.
+const CHANNEL: &str = "#sandbox";
+const SERVICE: &str = "sandbox";
+const MAILBOX: &str = "sandbox@sandbox.example";
+
+/// Says whom an account of this kind names where nobody is named.
+fn default_recipient(kind: &str) -> String {
+    match kind {
+        "slack" => format!("channel = {}\n", quoted(CHANNEL)),
+        "pagerduty" => format!("service = {}\n", quoted(SERVICE)),
+        _ => format!("to = [{}]\n", quoted(MAILBOX)),
+    }
 }
 
 /// Where the services listen and where their secrets are.
@@ -48,6 +63,7 @@ impl Accounts {
         let dir = std::path::absolute(dir)?;
         fs::create_dir_all(&dir)?;
         write_secret(&dir.join("slack_token"), slack.token())?;
+        write_secret(&dir.join("slack_token_chat_write"), slack.writer_token())?;
         let webhook_url = format!("http://{slack_address}{}", slack.webhook_path());
         write_secret(&dir.join("slack_webhook_url"), &webhook_url)?;
         write_secret(&dir.join("smtp_password"), email.password())?;
@@ -83,6 +99,11 @@ impl Accounts {
                 toml.push_str("default = true\n");
             }
             toml.push_str(&section);
+            let of_account = |used: &&Use| used.kind == *kind && used.account == *account;
+            let mut of_account = uses.iter().filter(of_account);
+            if of_account.any(|used| used.recipient.is_empty()) {
+                toml.push_str(&default_recipient(kind));
+            }
             if kind == "pagerduty" {
                 toml.extend(["[", &path, ".services]\n"]);
                 toml.push_str(&self.service_lines(uses, account)?);
@@ -115,7 +136,10 @@ impl Accounts {
         let mut lines = String::new();
         let mut known = BTreeSet::new();
         for used in uses {
-            let service = used.recipient.as_str();
+            let service = match used.recipient.as_str() {
+                "" => SERVICE,
+                service => service,
+            };
             // An address is a PagerDuty service reached by mail; it has no routing key.
             if used.kind != "pagerduty"
                 || used.account != account

@@ -4,13 +4,15 @@
 //! Text is escaped ([`Html`]), HTML mail is in a frame without scripts, and the
 //! Content-Security-Policy allows only this page's own script.
 
+mod article;
+
 use std::net::SocketAddr;
 use std::num::ParseIntError;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -22,10 +24,11 @@ use axum::response::{self, IntoResponse, Json, Redirect, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use crate::draw;
 use crate::html::Html;
+use crate::inbox::article::arranged;
 use crate::request;
-use crate::store::{Failure, IncidentState, Received, Service, Store};
+use crate::slack::{Workspace, handle};
+use crate::store::{Failure, Received, Service, Store};
 
 const CSS: &str = include_str!("inbox.css");
 const SCRIPT: &str = include_str!("inbox.js");
@@ -40,14 +43,19 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 #[derive(Debug)]
 pub(crate) struct Inbox {
     store: Arc<Store>,
+    workspace: Arc<Workspace>,
     /// The only values of `Host`; another one is a page elsewhere that had its name point here.
     hosts: [String; 2],
 }
 
 impl Inbox {
-    pub(crate) fn new(store: Arc<Store>, address: SocketAddr) -> Self {
+    pub(crate) fn new(store: Arc<Store>, workspace: Arc<Workspace>, address: SocketAddr) -> Self {
         let hosts = [address.to_string(), format!("localhost:{}", address.port())];
-        Self { store, hosts }
+        Self {
+            store,
+            workspace,
+            hosts,
+        }
     }
 
     /// Whether a request is for this page, and if another page sent it, from this page.
@@ -88,8 +96,8 @@ impl Inbox {
         if messages.is_empty() {
             html.raw("<p class=\"empty\">Messages to Slack, PagerDuty and e-mail appear here.</p>");
         }
-        for message in &messages {
-            draw_message(&mut html, message);
+        for shown in arranged(&messages) {
+            shown.draw(&mut html, &self.workspace);
         }
         if count > messages.len() {
             html.raw(
@@ -174,150 +182,11 @@ fn badge(html: &mut Html, service: Service) {
     });
 }
 
-fn draw_message(html: &mut Html, message: &Received) {
-    html.raw("<article id=\"message-")
-        .number(message.id)
-        .raw("\"><header>");
-    badge(html, message.service);
-    html.raw("<span class=\"to\">")
-        .text(&message.to)
-        .raw("</span>");
-    if let Some(state) = message.state {
-        html.raw(match state {
-            IncidentState::Triggered => "<span class=\"state triggered\">",
-            IncidentState::Acknowledged => "<span class=\"state acknowledged\">",
-            IncidentState::Resolved => "<span class=\"state resolved\">",
-            IncidentState::Dropped => "<span class=\"state\">",
-        });
-        html.text(&state.to_string()).raw("</span>");
-    }
-    if message.repeats > 0 {
-        html.raw("<span class=\"repeat\">repeat ×")
-            .number(message.repeats)
-            .raw("</span>");
-    }
-    html.raw("<time data-at=\"")
-        .number(message.at)
-        .raw("\">")
-        .text(&time_of_day(message.at));
-    html.raw("</time></header>");
-    // A Slack message has its headline in what is drawn.
-    if message.service != Service::Slack {
-        let headline = if message.headline.is_empty() {
-            "(none)"
-        } else {
-            &message.headline
-        };
-        html.raw("<h2>").text(headline).raw("</h2>");
-    }
-    html.raw("<div class=\"columns\"><div class=\"drawn\">");
-    match (message.service, &message.payload) {
-        (Service::Slack, Some(payload)) => draw::slack(html, payload),
-        (Service::PagerDuty, Some(event)) => draw_event(html, message, event),
-        _ => draw_mail(html, message),
-    }
-    html.raw("</div><details><summary>")
-        .raw(if message.service == Service::Email {
-            "raw mail"
-        } else {
-            "raw request"
-        })
-        .raw("</summary><pre>")
-        .text(&message.raw)
-        .raw("</pre></details></div></article>");
-}
-
-fn draw_event(html: &mut Html, message: &Received, event: &Value) {
-    let details = event
-        .get("payload")
-        .and_then(|payload| payload.get("custom_details"));
-    html.raw("<table>");
-    for (name, value) in &message.details {
-        row(html, name, |html| match (name.as_str(), value.as_str()) {
-            ("severity", "critical") => cell(html, "<span class=\"severity critical\">", value),
-            ("severity", "error") => cell(html, "<span class=\"severity error\">", value),
-            ("severity", "warning") => cell(html, "<span class=\"severity warning\">", value),
-            ("severity", _) => cell(html, "<span class=\"severity\">", value),
-            _ => cell(html, "<span>", value),
-        });
-    }
-    if let Some(Value::Object(details)) = details {
-        for (name, value) in details {
-            row(html, name, |html| match value {
-                Value::String(text) if text.contains('\n') => {
-                    html.raw("<pre>").text(text).raw("</pre>");
-                }
-                Value::String(text) => cell(html, "<span>", text),
-                Value::Array(_) | Value::Object(_) => {
-                    html.raw("<pre>").text(&format!("{value:#}")).raw("</pre>");
-                }
-                other => cell(html, "<span>", &other.to_string()),
-            });
-        }
-    } else if !message.text.is_empty() {
-        row(html, "details", |html| cell(html, "<span>", &message.text));
-    }
-    for link in event
-        .get("links")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let target = link.get("href").and_then(Value::as_str).unwrap_or_default();
-        let label = link.get("text").and_then(Value::as_str).unwrap_or(target);
-        row(html, "link", |html| {
-            html.link(target, label);
-        });
-    }
-    html.raw("</table>");
-}
-
-fn draw_mail(html: &mut Html, message: &Received) {
-    html.raw("<table>");
-    for (name, value) in &message.details {
-        row(html, name, |html| cell(html, "<span>", value));
-    }
-    html.raw("</table>");
-    if let Some(mail) = &message.html {
-        // No `allow-…` word: no scripts, no forms, no way out of the frame.
-        html.raw("<iframe sandbox title=\"HTML part\" srcdoc=\"")
-            .text(mail)
-            .raw("\"></iframe>");
-        html.raw("<details><summary>plain text part</summary><pre>")
-            .text(&message.text)
-            .raw("</pre></details>");
-    } else {
-        html.raw("<pre class=\"mail\">")
-            .text(&message.text)
-            .raw("</pre>");
-    }
-}
-
-fn row(html: &mut Html, name: &str, value: impl FnOnce(&mut Html)) {
-    html.raw("<tr><th>").text(name).raw("</th><td>");
-    value(html);
-    html.raw("</td></tr>");
-}
-
-fn cell(html: &mut Html, open: &'static str, text: &str) {
-    html.raw(open).text(text).raw("</span>");
-}
-
-/// Shown until the script puts the local time in its place.
-fn time_of_day(unix_millis: u64) -> String {
-    let seconds = unix_millis / 1_000 % 86_400;
-    format!(
-        "{:02}:{:02}:{:02} UTC",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
 pub(crate) fn router(inbox: Arc<Inbox>) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/inbox.js", get(script))
+        .route("/archives/{channel}/{message}", get(archive))
         .route("/messages.json", get(messages))
         .route("/version.json", get(version))
         .route("/fail", post(fail))
@@ -349,6 +218,24 @@ async fn guard(State(inbox): State<Arc<Inbox>>, request: Request, next: Next) ->
 
 async fn page(State(inbox): State<Arc<Inbox>>) -> response::Html<String> {
     response::Html(inbox.page())
+}
+
+/// Where permalinks of Slack messages lead: to the message on the page.
+async fn archive(
+    State(inbox): State<Arc<Inbox>>,
+    Path((channel, message)): Path<(String, String)>,
+) -> Response {
+    let found = message
+        .strip_prefix('p')
+        .and_then(|digits| digits.split_at_checked(digits.len().checked_sub(6)?))
+        .and_then(|(seconds, micros)| {
+            let handle = handle(&channel, &format!("{seconds}.{micros}"));
+            inbox.store.find(&handle, |entry| entry.message.id)
+        });
+    match found {
+        Some(id) => Redirect::to(&format!("/#message-{id}")).into_response(),
+        None => (StatusCode::NOT_FOUND, "no such message\n").into_response(),
+    }
 }
 
 async fn script() -> impl IntoResponse {

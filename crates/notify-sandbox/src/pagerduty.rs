@@ -319,14 +319,36 @@ fn check_payload(event: &Value, is_alert: bool, errors: &mut Vec<String>) {
                 .to_owned(),
         );
     }
+    for name in ["source", "component", "group", "class", "timestamp"] {
+        // What is required was looked at above.
+        if !required.contains(&name) && payload.get(name).is_some_and(|value| !value.is_string()) {
+            errors.push(format!("'payload.{name}' is invalid (must be a string)"));
+        }
+    }
+    if payload
+        .get("custom_details")
+        .is_some_and(|details| !details.is_object())
+    {
+        errors.push("'payload.custom_details' is invalid (must be an object)".to_owned());
+    }
     for (list, required) in [("links", "href"), ("images", "src")] {
-        let items = event
-            .get(list)
-            .and_then(Value::as_array)
-            .map_or(&[][..], Vec::as_slice);
+        let items = match event.get(list) {
+            None => &[][..],
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                errors.push(format!("'{list}' is invalid (must be an array)"));
+                continue;
+            }
+        };
         for (index, item) in items.iter().enumerate() {
             if string(item, required).is_none_or(str::is_empty) {
                 errors.push(format!("'{list}[{index}].{required}' is missing or blank"));
+            } else if list == "images"
+                && string(item, required).is_some_and(|src| !src.starts_with("https://"))
+            {
+                errors.push(format!(
+                    "'{list}[{index}].{required}' must be served via HTTPS"
+                ));
             }
         }
     }

@@ -32,8 +32,9 @@ impl Sandbox {
     /// Starts all services on free loopback ports.
     ///
     /// The issued secrets are written into `dir`, one file each, readable by the owner only:
-    /// `slack_token`, `slack_webhook_url`, `smtp_password`, and `pagerduty_<service>` for every
-    /// service that [`accounts_toml`](Self::accounts_toml) is told of.
+    /// `slack_token`, `slack_token_chat_write` (of an app with that scope only),
+    /// `slack_webhook_url`, `smtp_password`, and `pagerduty_<service>` for every service that
+    /// [`accounts_toml`](Self::accounts_toml) is told of.
     /// The directory is made if it is missing, and left to the caller at the end.
     ///
     /// # Errors
@@ -56,6 +57,7 @@ impl Sandbox {
             (smtp_address, &smtp),
         )?;
 
+        let workspace = slack.workspace();
         let (stop, stopped) = watch::channel(());
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_http(
@@ -69,7 +71,7 @@ impl Sandbox {
             stopped.clone(),
         ));
         tasks.spawn(smtp::serve(smtp_listener, smtp));
-        let page = inbox::router(Arc::new(Inbox::new(Arc::clone(&store), inbox)));
+        let page = inbox::router(Arc::new(Inbox::new(Arc::clone(&store), workspace, inbox)));
         tasks.spawn(serve_http(inbox_listener, page, stopped));
         Ok(Self {
             store,

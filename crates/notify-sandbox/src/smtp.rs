@@ -3,6 +3,8 @@
 //! INVARIANT: what one client can make the server hold is bounded: the length of a command line,
 //! the size of a message, the number of recipients and of sessions.
 
+mod auth;
+mod facts;
 mod path;
 
 use std::io;
@@ -10,15 +12,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mail_parser::decoders::base64::base64_decode;
-use mail_parser::{Address, Message, MessageParser, MimeHeaders as _, PartType};
+use mail_parser::{MessageParser, PartType};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accounts::random_hex;
-use crate::smtp::path::{is_address, path};
+use crate::smtp::facts::facts;
+use crate::smtp::path::{asked_refusal, is_address, path};
 use crate::store::{Entry, Service, Store};
 
 /// The only user.
@@ -64,7 +66,7 @@ impl Smtp {
         let id = self.last_queue_id.fetch_add(1, Ordering::Relaxed) + 1;
         let raw = String::from_utf8_lossy(mail);
         let message = MessageParser::default().parse(mail).unwrap_or_default();
-        let details = details(&message, envelope);
+        let details = facts(&message, &envelope.sender);
         let html = message.html_bodies().find_map(|part| match &part.body {
             PartType::Html(html) => Some(html.to_string()),
             _ => None,
@@ -200,7 +202,7 @@ impl<'a> Session<'a> {
                 self.envelope = None;
                 Next::ReplyText(format!(
                     "250-sandbox.example\r\n250-PIPELINING\r\n250-SIZE {MAX_MESSAGE_BYTES}\r\n\
-                     250-AUTH PLAIN LOGIN\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n\
+                     250-AUTH PLAIN LOGIN XOAUTH2\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n\
                      250 SMTPUTF8"
                 ))
             }
@@ -211,7 +213,7 @@ impl<'a> Session<'a> {
             }
             "AUTH" => self.auth(argument).await?,
             "MAIL" => self.mail(argument),
-            "RCPT" => Next::Reply(self.rcpt(argument)),
+            "RCPT" => self.rcpt(argument),
             "DATA" => self.data(argument).await?,
             "RSET" => {
                 self.envelope = None;
@@ -225,78 +227,6 @@ impl<'a> Session<'a> {
                 Next::Reply("502 5.5.1 Command not implemented")
             }
             _ => Next::Reply("500 5.5.2 Command not recognised"),
-        })
-    }
-
-    async fn auth(&mut self, argument: &str) -> io::Result<Next> {
-        if !self.is_greeted {
-            return Ok(Next::Reply("503 5.5.1 Send EHLO first"));
-        }
-        if self.is_authenticated {
-            return Ok(Next::Reply("503 5.5.1 Already authenticated"));
-        }
-        if self.envelope.is_some() {
-            return Ok(Next::Reply("503 5.5.1 Not during a mail transaction"));
-        }
-        let (mechanism, initial) = argument.split_once(' ').unwrap_or((argument, ""));
-        let initial = match initial.trim() {
-            "" => None,
-            // RFC 4954 section 4: a lone `=` is an empty response.
-            "=" => Some(String::new()),
-            initial => Some(initial.to_owned()),
-        };
-        let credentials = match mechanism.to_ascii_uppercase().as_str() {
-            "PLAIN" => self.response(initial, "334 ").await?.and_then(|response| {
-                let mut parts = response
-                    .split(|byte| *byte == 0)
-                    .skip(1)
-                    .map(<[u8]>::to_vec);
-                Some((parts.next()?, parts.next()?))
-            }),
-            "LOGIN" => {
-                // "Username:" and "Password:" in base64.
-                let Some(username) = self.response(initial, "334 VXNlcm5hbWU6").await? else {
-                    return Ok(Next::Reply("501 5.5.2 Cannot read the response"));
-                };
-                let password = self.response(None, "334 UGFzc3dvcmQ6").await?;
-                password.map(|password| (username, password))
-            }
-            _ => return Ok(Next::Reply("504 5.5.4 Mechanism not supported")),
-        };
-        Ok(Next::Reply(match credentials {
-            None => "501 5.5.2 Cannot read the response",
-            Some((username, password)) if self.smtp.accepts(&username, &password) => {
-                self.is_authenticated = true;
-                "235 2.7.0 Authentication successful"
-            }
-            Some(_) => "535 5.7.8 Authentication credentials invalid",
-        }))
-    }
-
-    /// A decoded response of the client, asked for unless it came with the command.
-    async fn response(
-        &mut self,
-        initial: Option<String>,
-        challenge: &str,
-    ) -> io::Result<Option<Vec<u8>>> {
-        let encoded = if let Some(initial) = initial {
-            initial.into_bytes()
-        } else {
-            self.reply(challenge).await?;
-            match timeout(IDLE_TIMEOUT, self.read_line()).await {
-                Ok(line) => match line? {
-                    Some(Line::Text(line)) => line,
-                    Some(Line::TooLong) => return Ok(None),
-                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
-                },
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
-        };
-        // `*` cancels, and is no base64 either.
-        Ok(if encoded.is_empty() {
-            Some(encoded)
-        } else {
-            base64_decode(&encoded)
         })
     }
 
@@ -354,29 +284,32 @@ impl<'a> Session<'a> {
         Next::Reply("250 2.1.0 Ok")
     }
 
-    fn rcpt(&mut self, argument: &str) -> &'static str {
+    fn rcpt(&mut self, argument: &str) -> Next {
         let Some(envelope) = &mut self.envelope else {
-            return "503 5.5.1 Send MAIL first";
+            return Next::Reply("503 5.5.1 Send MAIL first");
         };
         let Some((recipient, parameters)) = path(argument, "TO:") else {
-            return "501 5.5.4 Syntax: RCPT TO:<address>";
+            return Next::Reply("501 5.5.4 Syntax: RCPT TO:<address>");
         };
         if !parameters.is_empty() {
-            return "555 5.5.4 Unsupported parameter";
+            return Next::Reply("555 5.5.4 Unsupported parameter");
         }
         if !is_address(recipient) {
-            return "553 5.1.3 Bad recipient address";
+            return Next::Reply("553 5.1.3 Bad recipient address");
         }
         if !recipient.is_ascii() && !envelope.is_utf8 {
-            return "553 5.6.7 Address needs SMTPUTF8";
+            return Next::Reply("553 5.6.7 Address needs SMTPUTF8");
+        }
+        if let Some(refusal) = asked_refusal(recipient) {
+            return Next::ReplyText(refusal);
         }
         if envelope.recipients.len() >= MAX_RECIPIENTS {
-            return "452 4.5.3 Too many recipients";
+            return Next::Reply("452 4.5.3 Too many recipients");
         }
         if !envelope.recipients.iter().any(|known| known == recipient) {
             envelope.recipients.push(recipient.to_owned());
         }
-        "250 2.1.5 Ok"
+        Next::Reply("250 2.1.5 Ok")
     }
 
     async fn data(&mut self, argument: &str) -> io::Result<Next> {
@@ -495,50 +428,3 @@ impl<'a> Session<'a> {
 }
 
 const TOO_BIG: &str = "552 5.3.4 Message size exceeds fixed limit";
-
-fn details(message: &Message<'_>, envelope: &Envelope) -> Vec<(String, String)> {
-    let mut details = Vec::new();
-    let mut add = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            details.push((name.to_owned(), value));
-        }
-    };
-    add("from", message.from().map(addresses));
-    add("to", message.to().map(addresses));
-    add("cc", message.cc().map(addresses));
-    add("reply to", message.reply_to().map(addresses));
-    add("envelope sender", Some(envelope.sender.clone()));
-    add(
-        "date",
-        message
-            .header_raw("Date")
-            .map(|date| date.trim().to_owned()),
-    );
-    add(
-        "message id",
-        message.message_id().map(|id| format!("<{id}>")),
-    );
-    add(
-        "in reply to",
-        message.in_reply_to().as_text().map(|id| format!("<{id}>")),
-    );
-    for attachment in message.attachments() {
-        let name = attachment.attachment_name().unwrap_or("(no name)");
-        add(
-            "attachment",
-            Some(format!("{name}, {} bytes", attachment.len())),
-        );
-    }
-    details
-}
-
-fn addresses(address: &Address<'_>) -> String {
-    let one = |address: &mail_parser::Addr<'_>| {
-        let mailbox = address.address().unwrap_or_default();
-        match address.name() {
-            Some(name) => format!("{name} <{mailbox}>"),
-            None => mailbox.to_owned(),
-        }
-    };
-    address.iter().map(one).collect::<Vec<_>>().join(", ")
-}

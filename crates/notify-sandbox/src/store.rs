@@ -2,152 +2,21 @@
 //!
 //! INVARIANT: memory is bounded; the oldest messages go first, by count and by size.
 
+mod received;
+
 use std::collections::VecDeque;
-use std::error::Error;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
 use serde_json::Value;
+
+pub use self::received::{Failure, IncidentState, Received, Service, UnknownService};
 
 const MAX_MESSAGES: usize = 1_000;
 /// Text of all messages together; a thousand large mails would otherwise be gigabytes.
 const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 const MAX_HEADLINE_CHARS: usize = 300;
 const MAX_BODY_BYTES: usize = 256 * 1024;
-
-/// One message that a service accepted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Received {
-    /// Counts up from 1 over all services.
-    pub id: u64,
-    /// Who accepted it.
-    pub service: Service,
-    /// When it was accepted first, in milliseconds since the Unix epoch.
-    pub at: u64,
-    /// Slack channel or user, PagerDuty service, mail address.
-    pub to: String,
-    /// Header or first line, incident summary, subject.
-    pub headline: String,
-    /// The body as plain text.
-    pub text: String,
-    /// The HTML part of a mail.
-    pub html: Option<String>,
-    /// The HTTP request or the mail as it came, with the secret masked.
-    pub raw: String,
-    /// The JSON body of an HTTP request, with the secret masked.
-    pub payload: Option<Value>,
-    /// Further facts by name, such as the sender of a mail or the severity of an incident.
-    pub details: Vec<(String, String)>,
-    /// How many further copies carried the same idempotency aid.
-    pub repeats: u32,
-    /// Where the incident stands; only for PagerDuty alerts.
-    pub state: Option<IncidentState>,
-}
-
-/// One of the services the sandbox plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Service {
-    /// Slack Web API and incoming webhook.
-    Slack,
-    /// PagerDuty Events API v2.
-    PagerDuty,
-    /// SMTP.
-    Email,
-}
-
-impl Service {
-    pub(crate) const ALL: [Self; 3] = [Self::Slack, Self::PagerDuty, Self::Email];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::PagerDuty => "pagerduty",
-            Self::Email => "email",
-        }
-    }
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Service {
-    type Err = UnknownService;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|service| service.as_str() == name)
-            .ok_or(UnknownService)
-    }
-}
-
-/// The text names none of the sandbox's services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnknownService;
-
-impl fmt::Display for UnknownService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown service, known are `slack`, `pagerduty` and `email`")
-    }
-}
-
-impl Error for UnknownService {}
-
-/// How a service is to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// HTTP status, or for e-mail the SMTP reply code to `MAIL FROM`.
-    ///
-    /// From 400 to 599, and for e-mail with a middle digit of at most 5; anything else is
-    /// answered as 500 (e-mail: 451).
-    pub status: u16,
-    /// The number of requests to fail; `None` fails until it is switched off.
-    pub times: Option<u32>,
-}
-
-impl Failure {
-    /// Whether `status` is a failure in the protocol of `service`.
-    pub(crate) fn is_answerable(self, service: Service) -> bool {
-        // RFC 5321 section 4.2 allows middle digits 0 to 5 only.
-        (400..=599).contains(&self.status)
-            && (service != Service::Email || self.status / 10 % 10 <= 5)
-    }
-}
-
-/// Where a PagerDuty incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum IncidentState {
-    /// Open, and nobody took it yet.
-    Triggered,
-    /// Open, and somebody took it.
-    Acknowledged,
-    /// Closed.
-    Resolved,
-    /// An acknowledge or resolve without an open incident: accepted and dropped, as the vendor does.
-    Dropped,
-}
-
-impl fmt::Display for IncidentState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Triggered => "triggered",
-            Self::Acknowledged => "acknowledged",
-            Self::Resolved => "resolved",
-            Self::Dropped => "dropped",
-        })
-    }
-}
 
 /// All messages and faults of one sandbox, shared by its services.
 #[derive(Debug, Default)]
@@ -175,8 +44,23 @@ pub(crate) struct Entry {
     pub(crate) repeat_key: Option<String>,
     /// What later requests name the message by.
     pub(crate) handle: Option<String>,
+    /// A Slack message as the vendor's methods give it back.
+    pub(crate) post: Option<Post>,
     /// What the sender was answered, to answer a repeat alike.
     pub(crate) answer: Value,
+}
+
+/// Where a Slack message is, and what it looks like to who reads the channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub(crate) channel: String,
+    pub(crate) ts: String,
+    /// The `ts` of the message at the top of the thread, for a reply.
+    pub(crate) root: Option<String>,
+    /// A reply that the channel shows too.
+    pub(crate) is_broadcast: bool,
+    /// The message object of the vendor.
+    pub(crate) message: Value,
 }
 
 /// What became of a message handed to [`Store::record`].
@@ -203,9 +87,12 @@ impl Entry {
                 details: Vec::new(),
                 repeats: 0,
                 state: None,
+                thread: None,
+                edits: 0,
             },
             repeat_key: None,
             handle: None,
+            post: None,
             answer: Value::Null,
         }
     }
@@ -225,6 +112,8 @@ impl Entry {
     }
 
     fn size(&self) -> usize {
+        // A JSON value in memory takes several times the room of its text.
+        let json = |value: &Value| value.to_string().len() * 4;
         let Received {
             text,
             html,
@@ -233,15 +122,15 @@ impl Entry {
             details,
             ..
         } = &self.message;
-        // A JSON value in memory takes several times the room of its text.
-        let payload = payload
-            .as_ref()
-            .map_or(0, |payload| payload.to_string().len() * 4);
+        let payload = payload.as_ref().map_or(0, json);
+        let post = self.post.as_ref().map_or(0, |post| json(&post.message));
+        let answer = json(&self.answer);
         let details: usize = details
             .iter()
             .map(|(name, value)| name.len() + value.len())
             .sum();
-        text.len() + html.as_ref().map_or(0, String::len) + raw.len() + payload + details
+        let html = html.as_ref().map_or(0, String::len);
+        text.len() + html + raw.len() + payload + post + answer + details
     }
 }
 
@@ -290,13 +179,23 @@ impl Store {
         true
     }
 
-    /// The id of the message known by `handle`.
-    pub(crate) fn find(&self, handle: &str) -> Option<u64> {
+    /// What `look` makes of the message known by `handle`.
+    pub(crate) fn find<T>(&self, handle: &str, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         let state = self.lock();
         let mut newest_first = state.entries.iter().rev();
         newest_first
             .find(|entry| entry.handle.as_deref() == Some(handle))
-            .map(|entry| entry.message.id)
+            .map(look)
+    }
+
+    /// The messages of a Slack channel, oldest first.
+    pub(crate) fn posts(&self, channel: &str) -> Vec<Post> {
+        let state = self.lock();
+        let posts = state.entries.iter().filter_map(|entry| entry.post.as_ref());
+        posts
+            .filter(|post| post.channel == channel)
+            .cloned()
+            .collect()
     }
 
     /// All messages, oldest first.

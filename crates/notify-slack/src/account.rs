@@ -3,22 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use notify_core::content::Mention;
 use notify_core::secret::{ExposeSecret, SecretString};
+use notify_core::slack::{SlackOptions, Thread};
 use notify_core::{
-    Account, AccountId, Capabilities, Code, Delivery, Limits, Malformed, Message, Notification,
-    Path, Payload, Problem, Rate, Recipient, SecretRef, Secrets, SlackRecipient, Target, Transport,
+    Account, AccountId, Action, Capabilities, Code, Continuity, Delivery, Limits, Malformed,
+    Message, Notification, Outcome, Path, Payload, Problem, Rate, Recipient, SecretRef, Secrets,
+    SlackRecipient, Success, Target, Transport,
 };
-use notify_http::{BaseUrl, HttpClient, SecretUrl};
-use serde_json::json;
+use notify_http::{BaseUrl, HttpClient, ProxyConfig, SecretUrl, TlsConfig, Wire};
 
-use crate::message;
-use crate::transport::{TokenTransport, WebhookTransport};
+use crate::arguments;
+use crate::config::two_icons;
+use crate::conversation::{Place, place};
+use crate::explain::explain;
+use crate::look::Look;
+use crate::message::{self, Manner, colour};
+use crate::token::TokenTransport;
+use crate::webhook::WebhookTransport;
 
 /// How the account reaches Slack.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
     /// Through the Web API, to whomever the token may write.
-    Token { token: SecretRef, base_url: BaseUrl },
+    Token {
+        token: SecretRef,
+        base_url: BaseUrl,
+        reconcile: bool,
+    },
     /// Through an incoming webhook, to its own channel.
     Webhook { url: SecretRef },
 }
@@ -26,30 +38,101 @@ pub(crate) enum Way {
 /// A validated account.
 #[derive(Clone, Debug)]
 pub(crate) struct SlackAccount {
-    id: AccountId,
-    way: Way,
-    timeout: Duration,
+    pub(crate) id: AccountId,
+    pub(crate) way: Way,
+    pub(crate) look: Look,
+    pub(crate) channel: Option<SlackRecipient>,
+    pub(crate) proxy: Option<ProxyConfig>,
+    pub(crate) tls: Option<TlsConfig>,
+    pub(crate) timeout: Duration,
 }
 
 impl SlackAccount {
-    pub(crate) fn new(id: AccountId, way: Way, timeout: Duration) -> Self {
-        Self { id, way, timeout }
+    fn client(&self, wire: Wire, secrets: &Secrets) -> Result<HttpClient, Malformed> {
+        HttpClient::builder(self.timeout, wire)
+            .tls(self.tls.as_ref(), secrets)?
+            .proxy(self.proxy.as_ref(), secrets)?
+            .build()
+    }
+
+    /// Finds what a notification says that Slack ignores at a webhook.
+    fn beyond_a_webhook(&self, options: &SlackOptions) -> Result<(), Problem> {
+        let said = [
+            ("thread", options.thread.is_some()),
+            ("broadcast", options.broadcast),
+            ("update", options.update),
+            ("username", options.username.is_some()),
+            ("icon_emoji", options.icon_emoji.is_some()),
+            ("icon_url", options.icon_url.is_some()),
+        ];
+        let said = said.into_iter().filter(|(_, is_said)| *is_said);
+        let said: Vec<String> = said.map(|(key, _)| format!("`{key}`")).collect();
+        if said.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "Slack ignores {} here: `{}` posts through a webhook",
+            said.join(", "),
+            self.id
+        );
+        Err(Problem::new(Code::WRONG_VALUE, Path::root(), message)
+            .help("remove it, or use an account with a `token`"))
+    }
+}
+
+/// Finds what of a notification contradicts itself.
+fn check_options(options: &SlackOptions) -> Result<(), Problem> {
+    if options.broadcast && options.thread.is_none() {
+        let message = "`broadcast` shows replies in the channel, and there is no `thread`";
+        return Err(Problem::new(Code::WRONG_VALUE, Path::root(), message)
+            .help("add `thread: workflow`, or remove `broadcast`"));
+    }
+    if options.icon_emoji.is_some() && options.icon_url.is_some() {
+        return Err(two_icons(Path::root()));
+    }
+    Ok(())
+}
+
+/// Says which ends belong to one message or thread; `None` where each goes by itself.
+fn continuity(options: &SlackOptions) -> Option<Continuity> {
+    match (options.thread, options.update) {
+        (Some(Thread::Execution), _) => Some(Continuity::Execution),
+        (Some(Thread::Workflow), _) | (None, true) => Some(Continuity::Workflow),
+        (None, false) => None,
     }
 }
 
 impl Account for SlackAccount {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::none()
+        match self.way {
+            Way::Token {
+                reconcile: true, ..
+            } => Capabilities::none().closes().reconciles(),
+            Way::Token { .. } => Capabilities::none().closes(),
+            Way::Webhook { .. } => Capabilities::none(),
+        }
     }
 
-    fn target(&self, _: &Notification, to: &Recipient) -> Result<Target, Problem> {
+    fn target(&self, notification: &Notification, to: &Recipient) -> Result<Target, Problem> {
         let recipient: SlackRecipient = to
             .typed()
             .map_err(|why| Problem::malformed(Code::MALFORMED_RECIPIENT, Path::root(), why))?;
+        let options = notification.options::<SlackOptions>();
         match (&self.way, recipient) {
-            // Slack admits about one message per second and channel, and a webhook is one channel.
-            (Way::Token { .. }, _) => Ok(Target::lane(to.as_str())),
-            (Way::Webhook { .. }, SlackRecipient::Channel(_)) => Ok(Target::lane("")),
+            (Way::Token { .. }, _) => {
+                options.map_or(Ok(()), check_options)?;
+                // Slack admits about one message per second and channel.
+                let target = Target::lane(to.as_str());
+                Ok(match options.and_then(continuity) {
+                    Some(continuity) => target.conversation(continuity).success(Success::Ends),
+                    None => target,
+                })
+            }
+            (Way::Webhook { .. }, SlackRecipient::Channel(_)) => {
+                options.map_or(Ok(()), |options| self.beyond_a_webhook(options))?;
+                // A webhook is one channel.
+                Ok(Target::lane(""))
+            }
             (Way::Webhook { .. }, _) => Err(Problem::new(
                 Code::UNREACHABLE_RECIPIENT,
                 Path::root(),
@@ -60,18 +143,31 @@ impl Account for SlackAccount {
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {
-        let mut body = message::body(message);
-        if let Way::Token { .. } = self.way {
-            // Undocumented, and the only idempotency aid there is: `is_duplicate` in the answer.
-            body.insert("client_msg_id".to_owned(), json!(delivery.id.uuid()));
-            // Lets a person or a program find the message of a delivery; everyone can read it.
-            let metadata = json!({
-                "event_type": "workflow_ended",
-                "event_payload": {"delivery": delivery.id},
-            });
-            body.insert("metadata".to_owned(), metadata);
-        }
-        Payload::json(&body)
+        let none = SlackOptions::default();
+        let options = delivery.notification.options().unwrap_or(&none);
+        // What ends a conversation calls nobody: whoever was called hears that it is over.
+        let mentions = match delivery.action {
+            Action::Close => Vec::new(),
+            _ => options.mention.iter().map(Mention::from).collect(),
+        };
+        let manner = Manner {
+            mentions,
+            raw: options.blocks.as_ref(),
+            colour: colour(delivery.event.phase, message.severity),
+        };
+        let content = message::content(message, &manner);
+        Payload::json(&match self.way {
+            Way::Token { .. } => {
+                let place = place(delivery, options);
+                let look = self.look.of(options);
+                let mut call = arguments::to_method(content, delivery, place, &look);
+                if options.broadcast && matches!(place, Place::Reply(_)) {
+                    call.insert("reply_broadcast".to_owned(), true.into());
+                }
+                call
+            }
+            Way::Webhook { .. } => arguments::to_webhook(content),
+        })
     }
 
     /// One message a second for each channel, short bursts allowed; the same for a webhook.
@@ -80,34 +176,54 @@ impl Account for SlackAccount {
         Limits::none().lane(Rate::new(Duration::from_secs(1), 5))
     }
 
+    fn warnings(&self) -> Vec<Problem> {
+        let place = Path::root().then("tls");
+        let tls = self.tls.iter().flat_map(TlsConfig::warnings);
+        tls.map(|problem| problem.under(&place)).collect()
+    }
+
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.channel.iter().map(Recipient::of).collect()
+    }
+
+    fn explain(&self, outcome: &Outcome) -> Option<String> {
+        explain(outcome)
+    }
+
     fn deadline(&self) -> Duration {
         let calls = match self.way {
-            // Look up, open, post.
-            Way::Token { .. } => 3,
-            Way::Webhook { .. } => 1,
+            // Ask where the workspace is, look up, open, post; post by itself, post as text. Before
+            // that, where an earlier attempt left a doubt: look up, open, search.
+            Way::Token { reconcile, .. } => 6 + if reconcile { 3 } else { 0 },
+            // Post; post as text.
+            Way::Webhook { .. } => 2,
         };
         // A little more, so that a call's own timeout, which knows what was sent, comes first.
         self.timeout * calls + Duration::from_secs(1)
     }
 
     fn secrets(&self) -> Vec<&SecretRef> {
-        match &self.way {
-            Way::Token { token: secret, .. } | Way::Webhook { url: secret } => vec![secret],
-        }
+        let (Way::Token { token: secret, .. } | Way::Webhook { url: secret }) = &self.way;
+        let tls = self.tls.iter().flat_map(TlsConfig::secrets);
+        let proxy = self.proxy.iter().filter_map(ProxyConfig::secret);
+        [secret].into_iter().chain(tls).chain(proxy).collect()
     }
 
     fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Malformed> {
         match &self.way {
-            Way::Token { token, base_url } => {
+            Way::Token {
+                token, base_url, ..
+            } => {
                 let token = secrets.get(token)?;
                 check_token(token)?;
-                let client = HttpClient::new(self.timeout, base_url.wire())?;
+                let client = self.client(base_url.wire(), secrets)?;
                 let (base_url, token) = (base_url.clone(), token.clone());
-                Ok(Arc::new(TokenTransport::new(client, base_url, token)))
+                let look = self.look.clone();
+                Ok(Arc::new(TokenTransport::new(client, base_url, token, look)))
             }
             Way::Webhook { url } => {
                 let url = SecretUrl::new(secrets.get(url)?.expose_secret())?;
-                let client = HttpClient::new(self.timeout, url.wire())?;
+                let client = self.client(url.wire(), secrets)?;
                 Ok(Arc::new(WebhookTransport::new(client, url)))
             }
         }

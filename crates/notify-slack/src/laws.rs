@@ -5,19 +5,30 @@
 
 #[path = "../../notify-core/tests/support/any_message.rs"]
 mod any_message;
+#[path = "../tests/slack/schema.rs"]
+mod schema;
 
-use std::path::Path;
-use std::sync::LazyLock;
-
-use jsonschema::Validator;
-use notify_core::Message;
-use notify_core::content::{self, Action, Block, Field, Inline, Mention, Style};
-use proptest::prelude::ProptestConfig;
+use notify_core::content::{self, Action as Link, Block, Field, Inline, Mention, Style};
+use notify_core::{
+    AccountId, Action, Delivery, DeliveryId, Execution, Message, Receipt, Registry, TerminalPhase,
+    Timestamp, WorkflowEnded, WorkflowName,
+};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof};
+use proptest::sample::select;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use self::any_message::{any_message, is_shown, laws};
-use crate::message::{body, fitted};
+use crate::DESCRIPTOR;
+use crate::message::{Manner, content, fitted};
+
+/// Lists all blocks of a call from top to bottom.
+fn blocks(body: &Value) -> Vec<Value> {
+    let above = body["blocks"].as_array().unwrap().iter();
+    let below = body["attachments"][0]["blocks"].as_array();
+    above.chain(below.into_iter().flatten()).cloned().collect()
+}
 
 /// One text that a reader sees.
 #[derive(Debug)]
@@ -100,7 +111,7 @@ fn tell<'a>(message: &'a Message, buttons: &[&str]) -> Vec<Told<'a>> {
         .partition(|(index, _)| buttons.contains(&format!("open_{index}").as_str()));
     assert_eq!(pressed.len(), buttons.len());
     assert!(pressed.iter().all(|(_, action)| action.is_web()));
-    let label = |action: &Action| or(&action.label, "Open");
+    let label = |action: &Link| or(&action.label, "Open");
     let named = named
         .iter()
         .map(|(_, action)| format!("{}: {}", label(action), action.url));
@@ -200,7 +211,7 @@ fn unescape(text: &str) -> String {
 /// Writes a fitted message as the fallback text should have it.
 fn plain(message: &Message) -> String {
     let mut parts: Vec<_> = message.blocks.iter().map(Block::plain_text).collect();
-    parts.extend(message.actions.iter().map(|Action { label, url }| {
+    parts.extend(message.actions.iter().map(|Link { label, url }| {
         let label = if label.is_empty() { "Open" } else { label };
         format!("{label}: {url}")
     }));
@@ -223,11 +234,11 @@ proptest! {
 
     #[test]
     fn slack_is_told_the_message_and_nothing_else(message in any_message()) {
-        let body = Value::Object(body(&message));
-        let (message, _) = fitted(&message);
-        let blocks = body["blocks"].as_array().unwrap();
+        let body = Value::Object(content(&message, &Manner::default()));
+        let (message, _) = fitted(&message, None);
+        let blocks = blocks(&body);
         let mut seen = Vec::new();
-        for block in blocks {
+        for block in &blocks {
             read(block, &mut seen);
         }
         let buttons: Vec<_> = blocks
@@ -255,16 +266,20 @@ proptest! {
         let text = body["text"].as_str().unwrap();
         prop_assert!(!text.contains(['<', '>']));
         prop_assert!(is_shown(&plain(&message), &unescape(text)), "{text}");
-        prop_assert_eq!(&body["mrkdwn"], false);
+        let bars = body["attachments"].as_array();
+        for fallback in bars.into_iter().flatten().map(|bar| &bar["fallback"]) {
+            prop_assert!(!fallback.as_str().unwrap().contains(['<', '>']));
+        }
     }
 
     #[test]
     fn slack_takes_every_message(message in any_message()) {
-        let bytes = serde_json::to_string(&body(&message)).unwrap();
-        prop_assert_eq!(&bytes, &serde_json::to_string(&body(&message)).unwrap());
+        let said = || serde_json::to_string(&content(&message, &Manner::default())).unwrap();
+        let bytes = said();
+        prop_assert_eq!(&bytes, &said());
         let body: Value = serde_json::from_str(&bytes).unwrap();
         prop_assert!((1..=3_000).contains(&chars(&body["text"])));
-        let blocks = body["blocks"].as_array().unwrap();
+        let blocks = &blocks(&body);
         prop_assert!((1..=50).contains(&blocks.len()));
         let json = serde_json::to_string(blocks).unwrap();
         let json = json.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -303,25 +318,63 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: laws().cases / 5, ..laws() })]
 
     #[test]
-    fn slacks_own_schema_takes_every_message(message in any_message()) {
-        let Some(schema) = SCHEMA.as_ref() else {
-            return Ok(());
-        };
-        let mut body = Value::Object(body(&message));
-        body["channel"] = json!("C0123456789");
-        let errors: Vec<_> = schema
-            .iter_errors(&body)
-            .map(|err| err.to_string())
-            .collect();
-        prop_assert!(errors.is_empty(), "{errors:?}");
+    fn slacks_own_schema_takes_every_message(message in any_message(), form in any_form()) {
+        let (section, options, action, is_first) = form;
+        let id: AccountId = "slack.prod".parse().unwrap();
+        let account = DESCRIPTOR.load_account(id, &section).unwrap();
+        let registry = Registry::of([DESCRIPTOR]).unwrap();
+        let declared = json!({"phases": "failed", "slack": options});
+        let notification = registry.load_notification(&declared).unwrap();
+        let event = WorkflowEnded::new(
+            WorkflowName::new("nightly-etl").unwrap(),
+            Execution::new("analytics", "production", "run-17").unwrap(),
+            TerminalPhase::Failed,
+        );
+        let to = &notification.recipients()[0];
+        let at = Timestamp::from_micros(0);
+        let delivery_id = DeliveryId::from_uuid(Uuid::from_u128(7));
+        let earlier = Receipt::new("1503435956.000247").fact("channel", "C024BE91L");
+        let mut delivery = Delivery::new(delivery_id, &event, &notification, to, at);
+        if action != Action::Send {
+            delivery = delivery.in_conversation("analytics/production/nightly-etl", action);
+            if !is_first {
+                delivery = delivery.after(&earlier);
+            }
+        }
+        let payload = account.payload(&delivery, &message);
+        let body = serde_json::from_slice(&payload.body).unwrap();
+        if let Err(errors) = schema::check(&body) {
+            prop_assert!(false, "{errors:?}");
+        }
     }
 }
 
-/// The vendor's schema, where there is one to hold payloads against.
-static SCHEMA: LazyLock<Option<Validator>> = LazyLock::new(|| {
-    let golden = std::env::var_os("NOTIFY_GOLDEN_DIR")?;
-    let path = "slack/schema/chat.postMessage.request.schema.json";
-    let text = std::fs::read_to_string(Path::new(&golden).join(path)).unwrap();
-    let schema = serde_json::from_str(&text).unwrap();
-    Some(jsonschema::validator_for(&schema).unwrap())
-});
+/// Gives an account, what a notification says, what it does to its conversation, and whether it is
+/// the first there.
+fn any_form() -> impl Strategy<Value = (Value, Value, Action, bool)> {
+    let token = json!({
+        "token": {"env": "T"}, "username": "etl-bot", "icon_url": "https://example.com/a.png",
+    });
+    let options = [
+        json!({"to": "#a"}),
+        json!({"to": "#a", "mention": ["here", "U024BE7LH", "S024BE7LH"]}),
+        json!({"to": "#a", "thread": "workflow", "broadcast": true}),
+        json!({"to": "#a", "update": true, "mention": "channel", "icon_emoji": ":bell:"}),
+        json!({"to": "#a", "thread": "execution", "update": true, "username": "bot"}),
+        json!({"to": "#a", "update": true, "blocks": [{"type": "divider"}]}),
+    ];
+    let by_token = (
+        Just(token),
+        select(options.to_vec()),
+        select(&[Action::Send, Action::Open, Action::Close]),
+        any::<bool>(),
+    );
+    let webhook = json!({"webhook_url": {"env": "T"}});
+    let by_webhook = (
+        Just(webhook),
+        select(options[..2].to_vec()),
+        Just(Action::Send),
+        Just(true),
+    );
+    prop_oneof![4 => by_token, 1 => by_webhook]
+}

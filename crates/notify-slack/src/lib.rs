@@ -1,10 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
-mod client;
+mod answer;
+mod arguments;
+mod blocks;
+mod codes;
 mod config;
+mod conversation;
+mod explain;
+mod look;
 mod message;
-mod transport;
+mod people;
+mod permalink;
+mod reconcile;
+mod rich_text;
+mod text;
+mod token;
+mod webhook;
 
 #[cfg(test)]
 mod laws;

@@ -10,7 +10,7 @@ use notify_core::{
     Account, Capabilities, Code, Delivery, Malformed, Message, Notification, Path, Payload,
     Problem, Recipient, SecretRef, Secrets, Target, Transport,
 };
-use notify_http::OpenUrl;
+use notify_http::{OpenUrl, TlsConfig};
 
 use crate::endpoint::{Body, Endpoint, Mode};
 use crate::event;
@@ -85,6 +85,20 @@ impl Account for WebhookAccount {
             // Whoever throttles, is gone or wants other credentials is one receiver.
             None => Ok(Target::lane(recipient.to_string())),
         }
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let endpoints = self.endpoints.iter();
+        endpoints
+            .flat_map(|(name, endpoint)| {
+                let place = Path::root()
+                    .then("endpoints")
+                    .then(name.as_str())
+                    .then("tls");
+                let warnings = endpoint.tls.iter().flat_map(TlsConfig::warnings);
+                warnings.map(move |warning| warning.under(&place))
+            })
+            .collect()
     }
 
     fn payload(&self, delivery: &Delivery<'_>, message: &Message) -> Payload {

@@ -160,6 +160,12 @@ mod tests {
                     "signing_keys": [secret, {"file": "/run/old"}],
                     "bearer": secret,
                     "tls": {"ca_file": "/etc/ca.pem", "cert_file": "/etc/ci.pem", "key": secret},
+                    "proxy": "http://proxy.example.com:3128",
+                },
+                "far": {
+                    "url": secret,
+                    "tls": {"insecure_skip_verify": true},
+                    "proxy": secret,
                 },
                 "chat": {
                     "url": secret,
@@ -274,6 +280,21 @@ mod tests {
             (
                 json!({"url": url, "tls": {"key": secret}}),
                 vec![("tls.key", Code::MISSING_KEY)],
+                false,
+            ),
+            (
+                json!({"url": url, "tls": {"ca_file": "/a.pem", "insecure_skip_verify": true}}),
+                vec![("tls.insecure_skip_verify", Code::WRONG_VALUE)],
+                false,
+            ),
+            (
+                json!({"url": url, "proxy": "http://me:hunter2@proxy.example.com:3128"}),
+                vec![("proxy", Code::INLINE_SECRET)],
+                false,
+            ),
+            (
+                json!({"url": url, "proxy": "proxy.example.com:3128"}),
+                vec![("proxy", Code::WRONG_VALUE)],
                 false,
             ),
             // What no schema knows: which path is absolute, and what a text is made of.

@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path as File, PathBuf};
 
 use notify_core::secret::{inline_secret, looks_secret};
 use notify_core::{Code, Malformed, Path, Problem, Problems, SecretRef};
-use notify_http::{Header, Method, OpenUrl};
+use notify_http::{Header, Method, OpenUrl, ProxyConfig, TlsConfig};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
@@ -55,6 +54,8 @@ pub struct EndpointConfig {
     pub basic: Option<BasicConfig>,
     /// Whom to trust, and the certificate to show.
     pub tls: Option<TlsConfig>,
+    /// The proxy to go through, instead of the system's.
+    pub proxy: Option<ProxyConfig>,
 }
 
 /// A name and a password (RFC 7617).
@@ -68,23 +69,6 @@ pub struct BasicConfig {
     pub username: String,
     /// Where the password is.
     pub password: SecretRef,
-}
-
-/// The certificates of an endpoint.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(
-    rename = "WebhookTls",
-    extend("dependentRequired" = {"cert_file": ["key"], "key": ["cert_file"]})
-)]
-#[non_exhaustive]
-pub struct TlsConfig {
-    /// The PEM file of the authorities to trust, instead of those of the system: an absolute path.
-    pub ca_file: Option<PathBuf>,
-    /// The PEM file of the certificate to show, with those up to its authority: an absolute path.
-    pub cert_file: Option<PathBuf>,
-    /// Where the certificate's private key is: PEM, without a passphrase.
-    pub key: Option<SecretRef>,
 }
 
 /// The modes of CloudEvents over HTTP.
@@ -165,6 +149,7 @@ pub(crate) struct Endpoint {
     pub(crate) signing_keys: Vec<SecretRef>,
     pub(crate) login: Option<Login>,
     pub(crate) tls: Option<TlsConfig>,
+    pub(crate) proxy: Option<ProxyConfig>,
 }
 
 /// Where an endpoint is.
@@ -198,12 +183,14 @@ impl Endpoint {
             Login::Bearer(token) => token,
             Login::Basic(basic) => &basic.password,
         });
-        let key = self.tls.as_ref().and_then(|tls| tls.key.as_ref());
+        let key = self.tls.iter().flat_map(TlsConfig::secrets);
+        let proxy = self.proxy.as_ref().and_then(ProxyConfig::secret);
         url.into_iter()
             .chain(self.headers.values().filter_map(Text::secret))
             .chain(&self.signing_keys)
             .chain(login)
             .chain(key)
+            .chain(proxy)
     }
 }
 
@@ -280,7 +267,7 @@ impl EndpointConfig {
             (None, None) => None,
         };
         if let Some(tls) = &self.tls {
-            problems.extend(check_tls(&root.then("tls"), tls));
+            problems.absorb(&root.then("tls"), tls.validate());
         }
         match (address, body) {
             (Some(url), Some(body)) => problems.or_value(Endpoint {
@@ -291,6 +278,7 @@ impl EndpointConfig {
                 signing_keys: self.signing_keys,
                 login,
                 tls: self.tls,
+                proxy: self.proxy,
             }),
             _ => Err(problems),
         }
@@ -366,34 +354,4 @@ fn refuse_header(place: &Path, name: &str, text: &Text, own_login: bool) -> Opti
     }
     let why = Header::new(name, value).err()?;
     Some(Problem::malformed(Code::WRONG_VALUE, place.clone(), why))
-}
-
-fn check_tls(place: &Path, tls: &TlsConfig) -> Problems {
-    let mut problems = Problems::none();
-    let files = [("ca_file", &tls.ca_file), ("cert_file", &tls.cert_file)];
-    for (key, file) in files {
-        if file.as_deref().is_some_and(|file| !file.is_absolute()) {
-            let place = place.then(key);
-            problems.push(
-                Problem::new(Code::WRONG_VALUE, place, "not an absolute path")
-                    .help("write the whole path: `/etc/ssl/ci.pem`"),
-            );
-        }
-    }
-    let lone = match (&tls.cert_file, &tls.key) {
-        (Some(_), None) => Some(("cert_file", "`cert_file` comes with `key`", "add `key`")),
-        (None, Some(_)) => Some(("key", "`key` comes with `cert_file`", "add `cert_file`")),
-        _ => None,
-    };
-    if let Some((there, message, help)) = lone {
-        let problem = Problem::new(Code::MISSING_KEY, place.then(there), message);
-        problems.push(problem.help(help).at_key());
-    }
-    problems
-}
-
-/// Reads a file of certificates.
-pub(crate) fn read(file: &File) -> Result<Vec<u8>, Malformed> {
-    std::fs::read(file)
-        .map_err(|err| Malformed::new(format!("cannot read `{}`: {err}", file.display())))
 }

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use notify_core::{Account, AccountId, Problems, Provider, ProviderDescriptor};
 
 pub use crate::config::Config as WebhookConfig;
-pub use crate::endpoint::{BasicConfig, EndpointConfig, Mode, Text, TlsConfig};
+pub use crate::endpoint::{BasicConfig, EndpointConfig, Mode, Text};
 pub use crate::message::{MAX_BODY, OPTIONAL_FACTS};
 pub use crate::recipient::{EndpointName, Webhook, WebhookOptions, WebhookRecipient};
 pub use crate::template::{FIELDS, MAX_FIELDS, MAX_TEMPLATE};
+pub use notify_http::{ProxyConfig, TlsConfig};
 
 /// The provider of the kind `webhook`.
 #[derive(Clone, Copy, Debug)]

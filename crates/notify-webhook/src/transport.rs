@@ -1,7 +1,6 @@
 //! One attempt: one request for each delivery.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,15 +8,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use notify_core::secret::{ExposeSecret, SecretString};
 use notify_core::{
-    DeliveryContext, Malformed, Outcome, Prepared, Reason, SecretRef, Secrets, Timestamp, Transport,
+    DeliveryContext, Malformed, Outcome, Prepared, Reason, SecretRef, Secrets, Transport,
 };
-use notify_http::{
-    Header, HttpClient, HttpClientBuilder, Method, OpenUrl, Post, Response, SecretUrl, Wire,
-};
+use notify_http::{Header, HttpClient, Method, OpenUrl, Post, Response, SecretUrl, Wire};
 
 use crate::account::WebhookAccount;
 use crate::answer::answer;
-use crate::endpoint::{Address, Body, Endpoint, Login, Mode, Text, TlsConfig, read};
+use crate::endpoint::{Address, Body, Endpoint, Login, Mode, Text};
 use crate::event;
 use crate::recipient::{EndpointName, WebhookRecipient};
 use crate::signature::{ID, SIGNATURE, SigningKey, TIMESTAMP, signature};
@@ -30,7 +27,6 @@ const MAX_ANSWER: usize = 4 * 1024;
 pub(crate) struct WebhookTransport {
     endpoints: BTreeMap<String, Result<Connected, Malformed>>,
     urls: Option<Urls>,
-    gone: Gone,
 }
 
 /// An endpoint with its secrets. What is missing or malformed concerns this one and no other.
@@ -76,21 +72,10 @@ impl WebhookTransport {
                 }
             }
         });
-        Self {
-            endpoints,
-            urls,
-            gone: Gone::default(),
-        }
+        Self { endpoints, urls }
     }
 
     async fn attempt(&self, cx: &DeliveryContext<'_>, prepared: &Prepared) -> Outcome {
-        let to = prepared.recipient.as_str();
-        let now = cx.clock.now();
-        if let Some(until) = self.gone.until(to, now) {
-            let why =
-                format!("the receiver wants no more: after a 410 it is asked again at {until}");
-            return Outcome::rejected(Reason::Config, why).in_lane();
-        }
         let recipient: WebhookRecipient = match prepared.recipient.typed() {
             Ok(recipient) => recipient,
             Err(why) => return Outcome::rejected(Reason::Destination, why.to_string()),
@@ -100,12 +85,7 @@ impl WebhookTransport {
             WebhookRecipient::Url(url) => (self.to_url(cx, prepared, url).await, false),
         };
         match answered {
-            Ok(response) => {
-                if response.status == 410 {
-                    self.gone.note(to, now);
-                }
-                answer(&response, prepared.id, named)
-            }
+            Ok(response) => answer(&response, prepared.id, named),
             Err(outcome) => outcome,
         }
     }
@@ -120,8 +100,9 @@ impl WebhookTransport {
             Some(Ok(endpoint)) => endpoint.send(cx, prepared).await,
             Some(Err(why)) => Err(Outcome::rejected(Reason::Config, why.to_string()).in_lane()),
             None => {
+                // It was there when the delivery was recorded.
                 let detail = format!("the account has no endpoint `{name}`");
-                Err(Outcome::rejected(Reason::Destination, detail))
+                Err(Outcome::rejected(Reason::Config, detail).in_lane())
             }
         }
     }
@@ -143,43 +124,12 @@ impl WebhookTransport {
             Some(Err(why)) => return Err(Outcome::rejected(Reason::Config, why.to_string())),
             None => {
                 let why = "the account takes no such address as a recipient";
-                return Err(Outcome::rejected(Reason::Destination, why));
+                return Err(Outcome::rejected(Reason::Config, why).in_lane());
             }
         };
         let post = Post::json_to_secret(&url, prepared.payload.body.clone())
             .content_type(prepared.payload.content_type);
         send(client, identified(post, cx, prepared), cx).await
-    }
-}
-
-/// Who answered that it is gone, and until when it is left alone.
-#[derive(Debug, Default)]
-struct Gone(Mutex<BTreeMap<String, Timestamp>>);
-
-impl Gone {
-    /// How long it is before one that is gone is asked again.
-    const PAUSE: Duration = Duration::from_mins(10);
-
-    /// How many are remembered: addresses come from definitions, and there may be many.
-    const MOST: usize = 1_000;
-
-    fn until(&self, to: &str, now: Timestamp) -> Option<Timestamp> {
-        let since = *self.lock().get(to)?;
-        let until = since.after(Self::PAUSE);
-        // A clock that was set back does not make it longer.
-        (since <= now && now < until).then_some(until)
-    }
-
-    fn note(&self, to: &str, now: Timestamp) {
-        let mut gone = self.lock();
-        gone.retain(|_, since| now < since.after(Self::PAUSE));
-        if gone.len() < Self::MOST {
-            gone.insert(to.to_owned(), now);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -266,7 +216,7 @@ impl Transport for WebhookTransport {
     }
 }
 
-/// Clients of endpoints without certificates of their own, which share one for each wire.
+/// Clients of endpoints without certificates and proxies of their own, which share one for each wire.
 struct Clients {
     timeout: Duration,
     shared: Vec<(Wire, Result<HttpClient, Malformed>)>,
@@ -287,22 +237,17 @@ impl Clients {
         client
     }
 
-    fn with_tls(
+    /// Makes the client of an endpoint with certificates or a proxy of its own.
+    fn own(
         &self,
         wire: Wire,
-        tls: &TlsConfig,
+        endpoint: &Endpoint,
         secrets: &Secrets,
     ) -> Result<HttpClient, Malformed> {
-        let mut builder: HttpClientBuilder = HttpClient::builder(self.timeout, wire);
-        if let Some(file) = &tls.ca_file {
-            builder = builder
-                .trust_only(&read(file)?)
-                .map_err(|why| Malformed::new(format!("`{}`: {why}", file.display())))?;
-        }
-        if let (Some(file), Some(key)) = (&tls.cert_file, &tls.key) {
-            builder = builder.identity(&read(file)?, secrets.get(key)?)?;
-        }
-        builder.build()
+        HttpClient::builder(self.timeout, wire)
+            .tls(endpoint.tls.as_ref(), secrets)?
+            .proxy(endpoint.proxy.as_ref(), secrets)?
+            .build()
     }
 }
 
@@ -351,9 +296,10 @@ fn connect(
         .iter()
         .map(key)
         .collect::<Result<_, _>>()?;
-    let client = match &endpoint.tls {
-        Some(tls) => clients.with_tls(url.wire(), tls, secrets)?,
-        None => clients.get(url.wire())?,
+    let client = if endpoint.tls.is_some() || endpoint.proxy.is_some() {
+        clients.own(url.wire(), endpoint, secrets)?
+    } else {
+        clients.get(url.wire())?
     };
     let mode = match &endpoint.body {
         Body::Event(mode) => *mode,

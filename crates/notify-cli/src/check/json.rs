@@ -2,7 +2,7 @@
 
 use miette::Diagnostic as _;
 use serde::Serialize;
-use workflow_notify::core::Weight;
+use workflow_notify::core::{Kind, Weight};
 use workflow_notify::files::{Diagnostic, InForce};
 
 use super::{Checked, effective};
@@ -77,6 +77,8 @@ struct InPlace<'a> {
     line: Option<usize>,
     column: Option<usize>,
     variables: &'a [String],
+    account: Option<String>,
+    declared_under: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -174,5 +176,7 @@ fn value(value: &InForce) -> InPlace<'_> {
         line: place.map(|place| place.line),
         column: place.map(|place| place.column),
         variables: &value.origin.variables,
+        account: value.origin.account.as_ref().map(ToString::to_string),
+        declared_under: value.origin.declared_under.as_ref().map(Kind::as_str),
     }
 }

@@ -81,6 +81,7 @@ refused! { json_and_accounts, |text: &str| against(text, crate::SEVERAL) =>
     an_unknown_account "\"prd\"" one("\"ntfy\": {\"to\": \"#ops\", \"account\": \"prd\"}");
     several_accounts_and_none_the_default "\"ntfy\"" one("\"ntfy\": \"#ops\"");
     a_kind_without_an_account "\"email\"" one("\"email\": \"me@example.com\"");
+    nobody_where_the_account_names_nobody_either "{\"account\": \"prod\"}" one("\"ntfy\": {\"account\": \"prod\"}");
     a_recipient_out_of_reach "\"#opps\"" one("\"ntfy\": {\"to\": [\"#opps\"], \"account\": \"prod\"}");
     an_unknown_template "\"x\"" one("\"ntfy\": {\"to\": \"#ops\", \"account\": \"prod\", \"template\": {\"use\": \"x\"}}");
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod json;
 mod providers;
+mod recipients;
 mod schemas;
 mod secrets;
 mod toml;
@@ -402,7 +403,7 @@ fn every_label_covers_exactly_what_it_is_about() {
         (one("email: # x"), "# x"),
         (one("email: {to: }"), "to"),
         (one("email: {to: [ ]}"), "[ ]"),
-        (one("email: {}"), "{}"),
+        (one("email: {to: null}"), "null"),
         (one("email:\n      - # x"), "# x"),
         (one("emial: a@b.c"), "emial"),
         (one("email: a@b.c\n    when: chnged"), "chnged"),

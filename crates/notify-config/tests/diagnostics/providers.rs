@@ -81,7 +81,7 @@ impl NotificationOptions for NtfyOptions {}
 
 /// A topic: a text without spaces.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[schemars(extend("pattern" = r"^(?!https://)\S+$"))]
+#[schemars(extend("pattern" = r"^(?!https://)[^\s@]+$"))]
 struct Topic(String);
 
 impl FromStr for Topic {
@@ -91,7 +91,8 @@ impl FromStr for Topic {
         if text.starts_with("https://") {
             return Err(Malformed::new("an address is not a topic").sensitive());
         }
-        if text.is_empty() || text.contains(char::is_whitespace) {
+        let is_wrong = |letter: char| letter.is_whitespace() || letter == '@';
+        if text.is_empty() || text.contains(is_wrong) {
             return Err(Malformed::new(format!("`{text}` is not a topic"))
                 .help("a topic has no spaces: `#data-alerts`"));
         }
@@ -124,6 +125,12 @@ struct NtfyConfig {
     /// The only topics that the account may write to.
     #[serde(default)]
     topics: Option<Vec<String>>,
+    /// Where a message goes whose notification names no topic.
+    #[serde(default)]
+    topic: Option<String>,
+    /// Sends without a lock.
+    #[serde(default)]
+    unlocked: bool,
 }
 
 #[async_trait]
@@ -152,6 +159,17 @@ impl Account for NtfyConfig {
         Payload::json(&())
     }
 
+    fn warnings(&self) -> Vec<Problem> {
+        let place = Path::root().then("unlocked");
+        let warning = Problem::warning(Code::UNPROTECTED, place, "anybody can read what is sent");
+        let warning = warning.help("remove `unlocked`");
+        self.unlocked.then_some(warning).into_iter().collect()
+    }
+
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.topic.iter().map(Recipient::of).collect()
+    }
+
     fn secrets(&self) -> Vec<&SecretRef> {
         vec![&self.token]
     }
@@ -175,7 +193,7 @@ impl Transport for Nowhere {
 pub(crate) fn registry() -> Registry {
     Registry::of([
         ProviderDescriptor::of::<Mail>("mail"),
-        ProviderDescriptor::of::<Ntfy>("ntfy"),
+        ProviderDescriptor::of::<Ntfy>("ntfy").redirects(Email::KIND, |text| text.contains('@')),
     ])
     .unwrap()
 }

@@ -104,5 +104,8 @@ refused! { toml, settings =>
 refused! { toml_and_accounts, |text: &str| with_rules(text) =>
     a_rule_with_an_unknown_account "\"prd\"" beside("[[rules]]\nphases = \"failed\"\nntfy = { to = \"#ops\", account = \"prd\" }");
     a_rule_of_a_kind_without_an_account "email" beside("[[rules]]\nphases = \"failed\"\nemail = \"me@example.com\"");
+    a_rule_that_names_nobody "{}" beside("[[rules]]\nphases = \"failed\"\nntfy = {}");
+    a_rule_for_a_default_out_of_reach "ntfy" "[accounts.ntfy.prod]\ntoken = { env = \"T\" }\ntopic = \"${TEAM}\"\ntopics = [\"#ops\"]\n[[rules]]\nphases = \"failed\"\nntfy = {}\n";
+    a_rule_for_a_redirected_recipient_without_an_account "\"me@example.com\"" beside("[[rules]]\nphases = \"failed\"\nntfy = [\"#ops\", \"me@example.com\"]");
     a_rule_for_a_recipient_out_of_reach "\"#opps\"" "[accounts.ntfy.prod]\ntoken = { env = \"T\" }\ntopics = [\"#ops\"]\n[[rules]]\nphases = \"failed\"\nntfy = [\"#ops\", \"#opps\"]\n";
 }

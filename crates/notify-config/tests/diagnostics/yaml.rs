@@ -76,6 +76,8 @@ refused! { yaml, definition =>
     a_variable_without_a_name "${" one("ntfy: '#${{ team }}'");
     a_value_of_a_variable_that_does_not_fit "\"${NOBODY}\"" one("email: \"${NOBODY}\"");
     nothing_but_comments "" "# to be written\n";
+    a_redirected_recipient_that_is_malformed "me@" one("ntfy: [\"#ops\", me@]");
+    a_key_of_the_ledger "declared_under" one("email: me@example.com\n    declared_under: ntfy");
     a_secret_address "**********************************" one("ntfy: [\"https://push.example.com/hunter2\"]");
     a_template_without_quotes "{{" one("email:\n      to: me@example.com\n      template: {{ workflow }} broke");
     a_template_without_quotes_alone "{{" one("email: {to: me@example.com, template: {{ workflow }}}");
@@ -104,5 +106,9 @@ refused! { yaml_and_accounts, |text: &str| against(text, crate::SEVERAL) =>
     a_recipient_out_of_reach "\"#dta-alerts\"" one("ntfy: {account: prod, to: [\"#ops\", \"#dta-alerts\"]}");
     a_recipient_out_of_reach_that_stands_alone "\"#opps\"" one("ntfy: {account: prod, to: \"#opps\"}");
     an_unknown_template "faild" one("ntfy: {to: \"#ops\", account: prod, template: {use: faild}}");
+    nobody_where_the_account_names_nobody_either "{account: prod}" one("ntfy: {account: prod}");
+    nobody_beside_an_unknown_template "{account: prod, template: {use: faild}};faild" one("ntfy: {account: prod, template: {use: faild}}");
+    a_redirected_recipient_without_an_account "me@example.com" one("ntfy: {account: prod, to: [\"#ops\", me@example.com]}");
+    a_redirected_recipient_that_stands_alone "me@example.com" one("ntfy: me@example.com");
     a_workflow_twice_in_a_file "a" "workflows:\n  - {workflow: a, notifications: []}\n  - {workflow: a, notifications: []}\n";
 }

@@ -268,10 +268,13 @@ impl WorkflowEnded {
         let mut problems = Problems::none();
         let place = Path::root().then("notifications");
         let mut load = |(index, value): (usize, &Value)| {
-            problems.absorb(&place.then(index), registry.load_notification(value))
+            let loaded = registry.load_declared(value);
+            problems.absorb(&place.then(index), loaded)
         };
-        let notifications =
-            notifications.map(|values| values.iter().enumerate().filter_map(&mut load).collect());
+        let notifications = notifications.map(|values| {
+            let loaded = values.iter().enumerate().filter_map(&mut load);
+            loaded.flatten().collect()
+        });
         problems.or_value(super::WorkflowEnded {
             workflow,
             version: workflow_version,

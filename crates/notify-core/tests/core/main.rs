@@ -6,6 +6,7 @@ mod compile_fail;
 mod events;
 mod flyte;
 mod providers;
+mod recipients;
 mod registry;
 mod schemas;
 mod specs;

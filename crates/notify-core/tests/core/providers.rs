@@ -12,6 +12,7 @@ use notify_core::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// A provider of any kind.
 struct Idle<K>(PhantomData<K>);
@@ -32,6 +33,12 @@ pub(crate) struct IdleConfig {
     /// The one recipient that it cannot reach.
     #[serde(default)]
     unreachable: Option<String>,
+    /// Whom it tells where nobody is named.
+    #[serde(default)]
+    tells: Vec<String>,
+    /// Whether it has something to say about itself.
+    #[serde(default)]
+    loose: bool,
 }
 
 impl Account for IdleConfig {
@@ -53,6 +60,19 @@ impl Account for IdleConfig {
 
     fn payload(&self, _: &Delivery<'_>, _: &Message) -> Payload {
         Payload::json(&())
+    }
+
+    fn default_recipients(&self) -> Vec<Recipient> {
+        self.tells.iter().map(Recipient::of).collect()
+    }
+
+    fn warnings(&self) -> Vec<Problem> {
+        let loose = Problem::new(
+            Code::WRONG_VALUE,
+            Path::root().then("loose"),
+            "this is loose",
+        );
+        self.loose.then_some(loose).into_iter().collect()
     }
 
     fn deadline(&self) -> Duration {
@@ -77,7 +97,7 @@ pub(crate) fn registry() -> Registry {
     Registry::of([
         of::<Email>("test-email"),
         of::<Slack>("test-slack"),
-        of::<PagerDuty>("test-pagerduty"),
+        of::<PagerDuty>("test-pagerduty").redirects(Email::KIND, |text| text.contains('@')),
     ])
     .unwrap()
 }
@@ -91,9 +111,28 @@ pub(crate) fn config(workflow: Workflow, unreachable: &str) -> Result<Config, Pr
             name: AccountName::default_name(),
         };
         let unreachable = Some(unreachable.to_owned());
-        accounts = accounts.with(id, Arc::new(IdleConfig { unreachable }));
+        let account = IdleConfig {
+            unreachable,
+            ..IdleConfig::default()
+        };
+        accounts = accounts.with(id, Arc::new(account));
     }
     Config::new(vec![workflow], accounts, Arc::new(NoSecrets))
+}
+
+/// Checks what was read of a definition and a rule against the table `accounts`.
+pub(crate) fn fitted(
+    definition: &Value,
+    rule: &Value,
+    accounts: &Value,
+) -> Result<Config, Problems> {
+    let (partial, problems) = registry().load_workflow_partly(definition);
+    assert!(problems.is_empty(), "{problems}");
+    let (rule, problems) = registry().load_rule_partly(rule);
+    assert!(problems.is_empty(), "{problems}");
+    let accounts = Accounts::load(&registry(), accounts).unwrap();
+    let workflow = partial.unwrap().workflow;
+    Config::new(vec![workflow], accounts, Arc::new(NoSecrets))?.with_rules(vec![rule.unwrap()])
 }
 
 #[derive(Debug)]

@@ -91,6 +91,7 @@ impl Ledger {
             phase: event.phase,
             account: self.accounts.get(row.account)?.id.clone(),
             recipient: row.recipient.clone(),
+            declared_under: row.spec.declared_under(),
             action: row.action,
             state: row.state,
             reason: row.reason.clone(),

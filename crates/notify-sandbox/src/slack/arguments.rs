@@ -19,22 +19,42 @@ pub(super) struct Refusal {
     pub(super) code: &'static str,
     /// Message and JSON pointer of what is wrong.
     detail: Option<(String, String)>,
+    /// The scopes that are needed, and those that are there.
+    scopes: Option<(&'static str, &'static str)>,
 }
 
 impl Refusal {
     pub(super) fn new(code: &'static str) -> Self {
-        Self { code, detail: None }
+        Self {
+            code,
+            detail: None,
+            scopes: None,
+        }
     }
 
     pub(super) fn at(code: &'static str, message: &str, pointer: &str) -> Self {
         Self {
-            code,
             detail: Some((message.to_owned(), pointer.to_owned())),
+            ..Self::new(code)
+        }
+    }
+
+    pub(super) fn scope(needed: &'static str, provided: &'static str) -> Self {
+        Self {
+            scopes: Some((needed, provided)),
+            ..Self::new("missing_scope")
         }
     }
 
     pub(super) fn into_json(self) -> Value {
-        let Self { code, detail } = self;
+        let Self {
+            code,
+            detail,
+            scopes,
+        } = self;
+        if let Some((needed, provided)) = scopes {
+            return json!({"ok": false, "error": code, "needed": needed, "provided": provided});
+        }
         let Some((message, pointer)) = detail else {
             return json!({"ok": false, "error": code});
         };
@@ -137,6 +157,9 @@ pub(super) fn content(arguments: &Arguments) -> Result<Content, Refusal> {
     if let Some(attachments) = attachments {
         check_attachments(attachments)?;
     }
+    if let Some(metadata) = arguments.get("metadata") {
+        check_metadata(metadata)?;
+    }
     let is_empty = |list: Option<&Value>| list.and_then(Value::as_array).is_none_or(Vec::is_empty);
     if text.is_empty() && markdown.is_empty() && is_empty(blocks) && is_empty(attachments) {
         return Err(Refusal::new("no_text"));
@@ -145,10 +168,13 @@ pub(super) fn content(arguments: &Arguments) -> Result<Content, Refusal> {
     let mut echo = Map::new();
     // The vendor cuts here and says nothing.
     let text: String = text.chars().take(MAX_TEXT_CHARS).collect();
-    for name in ["blocks", "attachments", "thread_ts", "metadata", "username"] {
+    for name in ["blocks", "metadata"] {
         if let Some(value) = arguments.get(name) {
             echo.insert(name.to_owned(), value.clone());
         }
+    }
+    if let Some(Value::Array(attachments)) = attachments {
+        echo.insert("attachments".to_owned(), numbered(attachments));
     }
     echo.insert("text".to_owned(), Value::String(text.clone()));
     let text = [
@@ -169,6 +195,35 @@ pub(super) fn content(arguments: &Arguments) -> Result<Content, Refusal> {
         headline,
         echo,
     })
+}
+
+/// Metadata is an event with its type, entities, or nothing.
+fn check_metadata(metadata: &Value) -> Result<(), Refusal> {
+    let Value::Object(fields) = metadata else {
+        return Err(Refusal::new("invalid_metadata_format"));
+    };
+    let is_event = fields.get("event_type").is_some_and(Value::is_string)
+        && fields.get("event_payload").is_some_and(Value::is_object);
+    if is_event || fields.is_empty() || fields.get("entities").is_some_and(Value::is_array) {
+        Ok(())
+    } else {
+        Err(Refusal::new("invalid_metadata_schema"))
+    }
+}
+
+/// Attachments as the vendor gives them back: each with its number and a text to fall back to.
+fn numbered(attachments: &[Value]) -> Value {
+    let numbered = attachments.iter().zip(1_u64..).map(|(attachment, number)| {
+        let mut attachment = attachment.clone();
+        if let Some(fields) = attachment.as_object_mut() {
+            fields.insert("id".to_owned(), json!(number));
+            fields
+                .entry("fallback")
+                .or_insert_with(|| json!("[no preview available]"));
+        }
+        attachment
+    });
+    numbered.collect()
 }
 
 fn header_text(blocks: Option<&Value>) -> Option<&str> {
@@ -206,4 +261,38 @@ fn plain_text(value: Option<&Value>) -> String {
 
 pub(super) fn string<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a str> {
     arguments.get(name).and_then(Value::as_str)
+}
+
+/// Puts a field into an object.
+pub(super) fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+}
+
+/// A yes or no, in JSON or in the words of a form.
+pub(super) fn flag(arguments: &Arguments, name: &str) -> bool {
+    match arguments.get(name) {
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::String(text)) => matches!(text.as_str(), "true" | "1"),
+        Some(Value::Number(number)) => number.as_u64() == Some(1),
+        _ => false,
+    }
+}
+
+/// A whole number, in JSON or in the digits of a form.
+pub(super) fn number(arguments: &Arguments, name: &str) -> Result<Option<usize>, Refusal> {
+    let number = match arguments.get(name) {
+        None => return Ok(None),
+        Some(Value::String(digits)) => digits.parse().ok(),
+        Some(number) => number.as_u64().and_then(|number| number.try_into().ok()),
+    };
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(Refusal::at(
+            "invalid_arguments",
+            "must be a number",
+            &format!("/{name}"),
+        )),
+    }
 }

@@ -39,6 +39,22 @@ pub(super) fn is_address(address: &str) -> bool {
         })
 }
 
+/// The reply to a recipient whose address asks for it: `ops+550@example.com`.
+pub(super) fn asked_refusal(recipient: &str) -> Option<String> {
+    let (local, _) = recipient.rsplit_once('@')?;
+    let (_, code) = local.rsplit_once('+')?;
+    let enhanced = match code {
+        "450" => "4.2.1 Mailbox busy",
+        "451" => "4.7.1 Try again later",
+        "452" => "4.5.3 Too many recipients",
+        "550" => "5.1.1 No such mailbox",
+        "552" => "5.2.2 Mailbox full",
+        "554" => "5.7.1 Delivery not authorised",
+        _ => return None,
+    };
+    Some(format!("{code} {enhanced}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

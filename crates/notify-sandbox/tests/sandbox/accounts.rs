@@ -75,6 +75,7 @@ async fn secrets_are_for_the_owner_only_even_over_an_older_file() {
     let second = Sandbox::start(&running.dir).await.unwrap();
     for file in [
         "slack_token",
+        "slack_token_chat_write",
         "slack_webhook_url",
         "smtp_password",
         "pagerduty_data-platform",

@@ -112,6 +112,23 @@ impl Running {
         .json()
     }
 
+    /// The id of the person with a mail address.
+    pub(crate) async fn person(&self, address: &str) -> Value {
+        let form = format!("email={}", address.replace('@', "%40"));
+        let answer = self.slack_form("users.lookupByEmail", &form).await;
+        answer["user"]["id"].clone()
+    }
+
+    /// Posts a message; its channel and time stamp.
+    pub(crate) async fn post(&self, arguments: Value) -> (String, String) {
+        let answer = self.slack("chat.postMessage", &arguments).await;
+        let of = |name: &str| {
+            let text = answer[name].as_str();
+            text.unwrap_or_else(|| panic!("{answer}")).to_owned()
+        };
+        (of("channel"), of("ts"))
+    }
+
     pub(crate) async fn webhook(&self, body: &str) -> Answer {
         let url = self.secret("slack_webhook_url");
         let path = url.strip_prefix(&format!("http://{}", self.slack)).unwrap();

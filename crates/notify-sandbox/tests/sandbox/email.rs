@@ -43,7 +43,7 @@ async fn the_offered_extensions_are_those_that_work() {
     for extension in [
         "PIPELINING",
         "SIZE 10485760",
-        "AUTH PLAIN LOGIN",
+        "AUTH PLAIN LOGIN XOAUTH2",
         "ENHANCEDSTATUSCODES",
         "8BITMIME",
         "SMTPUTF8",
@@ -57,12 +57,16 @@ async fn the_offered_extensions_are_those_that_work() {
 }
 
 #[tokio::test]
-async fn both_mechanisms_authenticate_with_and_without_initial_response() {
+async fn every_mechanism_authenticates_with_and_without_initial_response() {
     let running = Running::start().await;
     let password = running.secret("smtp_password");
     let plain = base64(format!("\0sandbox\0{password}").as_bytes());
+    let token = format!("user=sandbox\u{1}auth=Bearer {password}\u{1}\u{1}");
+    let token = base64(token.as_bytes());
     let (username, password) = (base64(b"sandbox"), base64(password.as_bytes()));
     for (lines, challenges) in [
+        (vec![format!("AUTH XOAUTH2 {token}")], vec![]),
+        (vec!["AUTH XOAUTH2".to_owned(), token], vec!["334 \r\n"]),
         (vec![format!("AUTH PLAIN {plain}")], vec![]),
         (vec!["auth plain".to_owned(), plain], vec!["334 \r\n"]),
         (
@@ -100,6 +104,13 @@ async fn wrong_credentials_are_refused_and_no_mail_passes_without() {
     client.expect("AUTH LOGIN", "334 ").await;
     client.expect("*", "501 5.5.2").await;
     client.expect("AUTH CRAM-MD5", "504 5.5.4").await;
+    let wrong = base64(b"user=sandbox\x01auth=Bearer old\x01\x01");
+    let why = base64(br#"{"status":"401","schemes":"bearer","scope":"mail"}"#);
+    let reply = client.say(&format!("AUTH XOAUTH2 {wrong}")).await;
+    assert_eq!(reply, format!("334 {why}\r\n"));
+    client.expect("", "535 5.7.8").await;
+    let rubbish = format!("AUTH XOAUTH2 {}", base64(b"user=sandbox"));
+    client.expect(&rubbish, "501 5.5.2").await;
     client.expect("MAIL FROM:<a@b.example>", "530 5.7.0").await;
 }
 
@@ -280,4 +291,24 @@ async fn a_fault_is_answered_to_mail_from() {
     );
     client.expect("MAIL FROM:<a@b.example>", "421 4.3.0").await;
     assert_eq!(client.reply().await, "");
+}
+
+#[tokio::test]
+async fn an_address_can_ask_to_be_refused() {
+    let running = Running::start().await;
+    let mut client = running.authenticated().await;
+    client.expect("MAIL FROM:<a@b.example>", "250 2.1.0").await;
+    for (recipient, reply) in [
+        ("ops+550@example.com", "550 5.1.1"),
+        ("ops@example.com", "250 2.1.5"),
+        ("ops+451@example.com", "451 4.7.1"),
+        ("ops+oncall@example.com", "250 2.1.5"),
+    ] {
+        client
+            .expect(&format!("RCPT TO:<{recipient}>"), reply)
+            .await;
+    }
+    client.expect("DATA", "354 ").await;
+    client.expect("Subject: x\r\n\r\ny\r\n.", "250 2.0.0").await;
+    assert_eq!(running.sandbox.messages().len(), 2);
 }

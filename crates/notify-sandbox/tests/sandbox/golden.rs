@@ -156,6 +156,22 @@ async fn every_slack_error_code_is_a_documented_one() {
             json!({"channel": "C123", "ts": "1", "text": "x".repeat(4_001)}),
         ),
         ("chat.getPermalink", json!({})),
+        (
+            "chat.postMessage",
+            json!({"channel": "#a", "text": "x", "thread_ts": "1.000001"}),
+        ),
+        (
+            "chat.postMessage",
+            json!({"channel": "#a", "text": "x", "metadata": 7}),
+        ),
+        (
+            "chat.postMessage",
+            json!({"channel": "#not-in-channel", "text": "x"}),
+        ),
+        (
+            "chat.postMessage",
+            json!({"channel": "#restricted-action", "text": "x"}),
+        ),
         ("conversations.open", json!({})),
         ("conversations.open", json!({"users": "x"})),
         ("conversations.open", json!({"channel": "x"})),
@@ -223,4 +239,117 @@ async fn webhook_refusals_have_the_documented_status() {
         responses["errors"].as_array().unwrap().contains(&refusal),
         "{refusal}"
     );
+}
+
+#[tokio::test]
+async fn slacks_answers_fit_the_vendors_schemas() {
+    let Some(dir) = golden_dir() else { return };
+    let api = read(&dir.join("slack/schema/slack_web_openapi_v2.trimmed.json"));
+    let running = Running::start().await;
+    let jane = running.person("jane@example.com").await;
+    let root = json!({"channel": "#a", "text": "x", "client_msg_id": "1"});
+    let (channel, ts) = running.post(root).await;
+    let edit = json!({"channel": channel, "ts": ts, "text": "y"});
+    let permalink = format!("channel={channel}&message_ts={ts}");
+    let mut checked = 0;
+    for (method, answer) in [
+        ("auth.test", running.slack("auth.test", &json!({})).await),
+        ("chat.update", running.slack("chat.update", &edit).await),
+        (
+            "chat.getPermalink",
+            running.slack_form("chat.getPermalink", &permalink).await,
+        ),
+        (
+            "conversations.open",
+            running
+                .slack("conversations.open", &json!({"users": jane}))
+                .await,
+        ),
+        (
+            "users.lookupByEmail",
+            running
+                .slack_form("users.lookupByEmail", "email=jane%40example.com")
+                .await,
+        ),
+        (
+            "chat.postMessage",
+            running
+                .slack(
+                    "chat.postMessage",
+                    &json!({"channel": channel, "text": "x", "thread_ts": ts}),
+                )
+                .await,
+        ),
+        (
+            "chat.postMessage",
+            running
+                .slack(
+                    "chat.postMessage",
+                    &json!({"channel": "#a", "text": "x", "username": "etl", "icon_emoji": ":x:"}),
+                )
+                .await,
+        ),
+    ] {
+        let operations = api["paths"][format!("/{method}")].as_object().unwrap();
+        let mut schema = operations.values().next().unwrap()["responses"]["200"]["schema"].clone();
+        schema["definitions"] = api["definitions"].clone();
+        schema["$schema"] = json!("http://json-schema.org/draft-04/schema#");
+        if let Err(err) = jsonschema::validate(&schema, &answer) {
+            panic!("{method}: {err} at {}: {answer:#}", err.instance_path());
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 7);
+}
+
+#[tokio::test]
+async fn an_event_that_pagerduty_takes_fits_the_strict_schema() {
+    let Some(dir) = golden_dir() else { return };
+    let schema = read(&dir.join("pagerduty/schema/enqueue.request.strict.schema.json"));
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let running = Running::start().await;
+    let event = |name: &str, value: Value| {
+        let mut event = json!({
+            "routing_key": running.secret("pagerduty_data-platform"),
+            "event_action": "trigger",
+            "payload": {"summary": "x", "source": "y", "severity": "info"},
+        });
+        let (place, name) = name.rsplit_once('/').unwrap();
+        event.pointer_mut(place).unwrap()[name] = value;
+        event
+    };
+    for (name, value) in [
+        ("/payload/summary", json!("")),
+        ("/payload/summary", json!("x".repeat(1_025))),
+        ("/payload/source", json!(7)),
+        ("/payload/severity", json!("Critical")),
+        ("/payload/component", json!(["x"])),
+        ("/payload/group", json!(1)),
+        ("/payload/class", json!({})),
+        ("/payload/custom_details", json!("x")),
+        ("/payload", json!("x")),
+        ("/dedup_key", json!("x".repeat(256))),
+        ("/event_action", json!("open")),
+        ("/links", json!([{"text": "x"}])),
+        ("/links", json!({})),
+        ("/images", json!([{"src": "http://example.com/a.png"}])),
+        ("/images", json!([{}])),
+    ] {
+        let event = event(name, value);
+        assert!(!schema.is_valid(&event), "{event}");
+        assert_eq!(running.event(event.clone()).await.status, 400, "{event}");
+    }
+    for (name, value) in [
+        ("/payload/timestamp", json!("2026-11-20T01:02:03Z")),
+        ("/payload/custom_details", json!({"a": [1]})),
+        (
+            "/images",
+            json!([{"src": "https://example.com/a.png", "href": "https://example.com"}]),
+        ),
+        ("/dedup_key", json!("x".repeat(255))),
+    ] {
+        let event = event(name, value);
+        assert!(schema.is_valid(&event), "{event}");
+        assert_eq!(running.event(event.clone()).await.status, 202, "{event}");
+    }
 }

@@ -63,6 +63,8 @@ async fn hostile_text_in_messages_is_inert() {
             {"type": "section", "text": text("mrkdwn"), "fields": [text("mrkdwn")]},
             {"type": "context", "elements": [text("mrkdwn"), {"type": "image", "alt_text": HOSTILE}]},
             {"type": "markdown", "text": HOSTILE},
+            {"type": "image", "image_url": HOSTILE, "alt_text": HOSTILE, "title": text("plain_text")},
+            {"type": "table", "rows": [[{"type": "raw_text", "text": HOSTILE}]]},
             {"type": "rich_text", "elements": [
                 {"type": "rich_text_preformatted", "elements": [styled]},
                 {"type": "rich_text_section", "elements": [
@@ -79,6 +81,8 @@ async fn hostile_text_in_messages_is_inert() {
         "attachments": [{
             "color": HOSTILE, "pretext": HOSTILE, "title": HOSTILE, "title_link": HOSTILE,
             "text": HOSTILE, "footer": HOSTILE, "fields": [{"title": HOSTILE, "value": HOSTILE}],
+            "author_name": HOSTILE, "fallback": HOSTILE,
+            "actions": [{"type": "button", "text": HOSTILE, "url": HOSTILE, "style": HOSTILE}],
         }],
     });
     assert_eq!(running.slack("chat.postMessage", &post).await["ok"], true);
@@ -88,6 +92,8 @@ async fn hostile_text_in_messages_is_inert() {
             "event_action": "trigger",
             "dedup_key": HOSTILE,
             "links": [{"href": "javascript:alert(1)", "text": HOSTILE}],
+            "images": [{"src": format!("https://x/{HOSTILE}"), "href": HOSTILE, "alt": HOSTILE}],
+            "client": HOSTILE, "client_url": "javascript:alert(1)",
             "payload": {
                 "summary": HOSTILE, "source": HOSTILE, "severity": "info",
                 "custom_details": {HOSTILE: HOSTILE, "list": [HOSTILE]},
@@ -111,6 +117,9 @@ async fn hostile_text_in_messages_is_inert() {
     assert_eq!(page.matches("</script").count(), 1);
     assert!(!page.contains("<img") && !page.contains("href=\"javascript:"));
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    for part in ["<summary>headers</summary>", "<summary>raw mail</summary>"] {
+        assert!(page.contains(part), "{part}");
+    }
     // Inside the frame the mail is markup, but in the page it is one attribute.
     assert!(page.contains("<iframe sandbox title=\"HTML part\" srcdoc=\"&lt;b&gt;mail&lt;/b&gt;"));
 }
@@ -224,4 +233,42 @@ async fn requests_from_other_pages_are_refused() {
     );
     let by_name = format!("Host: localhost:{port}");
     assert_eq!(http(&inbox, "GET", "/", &[&by_name], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn incidents_and_change_events_are_told_apart() {
+    let running = Running::start().await;
+    let payload = json!({"summary": "etl failed", "source": "etl", "severity": "critical"});
+    let trigger = json!({
+        "event_action": "trigger", "dedup_key": "k", "payload": payload,
+        "client": "notify", "client_url": "https://example.com/run",
+        "images": [{"src": "https://example.com/plot.png", "alt": "the plot"}],
+    });
+    running.event(trigger).await;
+    running
+        .event(json!({"event_action": "resolve", "dedup_key": "k"}))
+        .await;
+    let change = json!({
+        "routing_key": running.secret("pagerduty_data-platform"),
+        "payload": {"summary": "etl succeeded"},
+    });
+    http(
+        &running.pagerduty,
+        "POST",
+        "/v2/change/enqueue",
+        &[],
+        &change.to_string(),
+    )
+    .await;
+    let page = get(&running, "/").await.body;
+    for part in [
+        "<span class=\"state resolved\">resolved</span>",
+        "<span class=\"severity critical\">critical</span>",
+        "href=\"https://example.com/plot.png\">the plot</a>",
+        "href=\"https://example.com/run\">notify</a>",
+        "<article class=\"change\" id=\"message-2\">",
+        "<span class=\"state\">change event</span>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
 }

@@ -9,3 +9,4 @@ mod golden;
 mod inbox;
 mod pagerduty;
 mod slack;
+mod threads;

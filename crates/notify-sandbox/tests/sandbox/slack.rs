@@ -285,6 +285,15 @@ async fn a_person_is_found_by_mail_address_and_written_to() {
         .await;
     assert_eq!(&posted["channel"], channel);
     assert_eq!(running.sandbox.messages()[0].to, "Jane@Example.com");
+    let long = json!({"users": user["user"]["id"], "return_im": true});
+    let opened = running.slack("conversations.open", &long).await;
+    assert_eq!(opened["already_open"], true);
+    assert_eq!(opened["channel"]["user"], user["user"]["id"]);
+
+    let nobody = running
+        .slack_form("users.lookupByEmail", "email=users-not-found%40example.com")
+        .await;
+    assert_eq!(nobody["error"], "users_not_found");
 
     // Documented without JSON support: the argument does not arrive.
     let as_json = running
@@ -298,6 +307,10 @@ async fn a_person_is_found_by_mail_address_and_written_to() {
         (
             json!("U01,U02,U03,U04,U05,U06,U07,U08,U09"),
             "too_many_users",
+        ),
+        (
+            running.person("user-disabled@example.com").await,
+            "user_disabled",
         ),
     ] {
         let answer = running
@@ -352,10 +365,28 @@ async fn a_message_is_updated_in_place_and_linked_to() {
         ts.as_str().unwrap()
     );
     let link = running.slack_form("chat.getPermalink", &form).await;
-    assert_eq!(
-        link["permalink"],
-        format!("{}#message-1", running.sandbox.inbox_url())
+    let inbox = running.sandbox.inbox_url();
+    let place = format!(
+        "archives/{}/p{}",
+        channel.as_str().unwrap(),
+        ts.as_str().unwrap().replace('.', "")
     );
+    assert_eq!(link["permalink"], format!("{inbox}{place}"));
+    let workspace = running.slack("auth.test", &json!({})).await;
+    assert_eq!(workspace["url"], inbox);
+    let page = http(&running.inbox(), "GET", &format!("/{place}"), &[], "").await;
+    assert_eq!(
+        (page.status, page.headers["location"].as_str()),
+        (303, "/#message-1")
+    );
+    for place in [
+        "/archives/C1/p1",
+        "/archives/C1/x",
+        "/archives/C1/pää1234567",
+    ] {
+        let page = http(&running.inbox(), "GET", place, &[], "").await;
+        assert_eq!(page.status, 404, "{place}");
+    }
 }
 
 #[tokio::test]
@@ -389,7 +420,7 @@ async fn the_webhook_answers_ok_or_the_vendors_word() {
     for (path, status, word) in [
         ("/services/T0/B0/x", 404, "no_team"),
         ("/services/T0SANDBOX/B0/x", 404, "no_service"),
-        ("/services/T0SANDBOX/B0SANDBOX/x", 403, "invalid_token"),
+        ("/services/T0SANDBOX/B0WEBHOOK/x", 403, "invalid_token"),
     ] {
         let answer = http(&running.slack, "POST", path, &[], "{}").await;
         assert_eq!(
@@ -429,4 +460,104 @@ async fn faults_look_like_slacks() {
     assert_eq!(running.webhook(r#"{"text": "x"}"#).await.status, 503);
     running.sandbox.fail(Service::Slack, None);
     assert_eq!(post().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_channel_named_as_an_error_answers_with_it() {
+    let running = Running::start().await;
+    for (channel, error) in [
+        ("#not-in-channel", "not_in_channel"),
+        ("#is-archived", "is_archived"),
+        ("#channel-not-found", "channel_not_found"),
+        (
+            "#restricted-action-read-only-channel",
+            "restricted_action_read_only_channel",
+        ),
+    ] {
+        let post = json!({"channel": channel, "text": "x"});
+        let answer = running.slack("chat.postMessage", &post).await;
+        assert_eq!(answer, json!({"ok": false, "error": error}));
+    }
+    let post = json!({"channel": "#restricted-action-thread-locked", "text": "x"});
+    let root = running.slack("chat.postMessage", &post).await;
+    assert_eq!(root["ok"], true);
+    let mut reply = post.clone();
+    reply["thread_ts"] = root["ts"].clone();
+    let answer = running.slack("chat.postMessage", &reply).await;
+    assert_eq!(answer["error"], "restricted_action_thread_locked");
+}
+
+#[tokio::test]
+async fn a_token_does_what_its_scopes_say_and_the_answer_names_them() {
+    let running = Running::start().await;
+    let writer = format!(
+        "Authorization: Bearer {}",
+        running.secret("slack_token_chat_write")
+    );
+    let json_type = "Content-Type: application/json; charset=utf-8";
+    let call = |method: &str, arguments: Value| {
+        let path = format!("/api/{method}");
+        let headers = [writer.clone(), json_type.to_owned()];
+        let address = running.slack.clone();
+        async move {
+            let headers = headers.each_ref().map(String::as_str);
+            http(&address, "POST", &path, &headers, &arguments.to_string()).await
+        }
+    };
+    let plain = call("chat.postMessage", json!({"channel": "#a", "text": "x"})).await;
+    assert_eq!(plain.json()["ok"], true);
+    assert_eq!(plain.headers["x-oauth-scopes"], "chat:write");
+    assert_eq!(plain.headers["x-accepted-oauth-scopes"], "chat:write");
+    assert_eq!(plain.headers["x-slack-req-id"].len(), 32);
+    for (method, arguments, needed) in [
+        (
+            "chat.postMessage",
+            json!({"channel": "#a", "text": "x", "username": "etl"}),
+            "chat:write.customize",
+        ),
+        ("users.lookupByEmail", json!({}), "users:read.email"),
+        (
+            "conversations.history",
+            json!({"channel": "C123"}),
+            "channels:history,groups:history,im:history,mpim:history",
+        ),
+    ] {
+        let answer = call(method, arguments).await.json();
+        let expected = json!({
+            "ok": false, "error": "missing_scope", "needed": needed, "provided": "chat:write",
+        });
+        assert_eq!(answer, expected, "{method}");
+    }
+    let raw = &running.sandbox.messages()[0].raw;
+    assert!(
+        !raw.contains(&running.secret("slack_token_chat_write")),
+        "{raw}"
+    );
+
+    let all = http(
+        &running.slack,
+        "POST",
+        "/api/auth.test",
+        &[&format!(
+            "Authorization: Bearer {}",
+            running.secret("slack_token")
+        )],
+        "",
+    )
+    .await;
+    assert!(all.headers["x-oauth-scopes"].contains("chat:write.customize"));
+}
+
+#[tokio::test]
+async fn metadata_is_an_event_with_its_type() {
+    let running = Running::start().await;
+    for (metadata, error) in [
+        (json!("text"), "invalid_metadata_format"),
+        (json!({"event_type": 1}), "invalid_metadata_schema"),
+        (json!({"event_type": "x"}), "invalid_metadata_schema"),
+    ] {
+        let post = json!({"channel": "#a", "text": "x", "metadata": metadata});
+        let answer = running.slack("chat.postMessage", &post).await;
+        assert_eq!(answer["error"], error, "{metadata}");
+    }
 }

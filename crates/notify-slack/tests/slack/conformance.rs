@@ -6,14 +6,19 @@ use notify_testkit::fake::Reply;
 use notify_testkit::provider::{Fixture, Http};
 use serde_json::{Value, json};
 
+use crate::schema;
+
 fn common() -> Fixture {
     Fixture::new(DESCRIPTOR)
         .notification(json!(["#data-alerts"]))
         .wrong_account(json!({"timeout": "61s"}), &["", "timeout"])
         .accepts("a text or a block", |payload| {
-            characters(&body(payload)["text"]) > 0 || !list(&body(payload)["blocks"]).is_empty()
+            characters(&body(payload)["text"]) > 0 || !blocks(payload).is_empty()
         })
-        .limit("blocks", 50, |payload| list(&body(payload)["blocks"]).len())
+        .accepts("what Slack's own schema takes", |payload| {
+            schema::check(&body(payload)).is_ok()
+        })
+        .limit("blocks", 50, |payload| blocks(payload).len())
         .limit("characters of a header", 150, |payload| {
             longest(payload, "header", "/text/text")
         })
@@ -21,7 +26,7 @@ fn common() -> Fixture {
             characters(&body(payload)["text"])
         })
         .limit("characters of all blocks together", 13_000, |payload| {
-            characters(&json!(body(payload)["blocks"].to_string()))
+            characters(&json!(json!(blocks(payload)).to_string()))
         })
         .live("<!channel>", mentions)
         .live("<@U0123456789>", mentions)
@@ -31,7 +36,9 @@ fn common() -> Fixture {
 fn by_token() -> Fixture {
     let refusal = |code: &str| Reply::json(200, &json!({"ok": false, "error": code}));
     let posted = json!({"ok": true, "channel": "C024BE91L", "ts": "1503435956.000247"});
+    let home = json!({"ok": true, "url": "https://subarachnoid.slack.com/"});
     let wire = Http::delivered(Reply::json(200, &posted))
+        .beside("/auth.test", Reply::json(200, &home))
         .answer(refusal("ratelimited"), "not_delivered throttled 30s lane")
         .answer(
             refusal("message_limit_exceeded"),
@@ -46,17 +53,47 @@ fn by_token() -> Fixture {
         .answer(refusal("is_archived"), "rejected destination")
         .answer(refusal("restricted_action"), "rejected policy")
         .answer(refusal("invalid_blocks"), "rejected payload")
+        .answer(refusal("message_not_found"), "rejected destination")
         .answer(refusal("unknown_method"), "rejected config")
         .answer(refusal("a_code_of_tomorrow"), "rejected payload")
         .answer(Reply::new(503), "not_delivered unavailable")
         .answer(Reply::new(404), "rejected config");
+    let icon = "https://example.com/bell.png";
     common()
-        .account(|at| json!({"token": {"env": "SLACK_TOKEN"}, "base_url": at.url("/api/")}))
+        .account(move |at| {
+            json!({
+                "token": {"env": "SLACK_TOKEN"},
+                "base_url": at.url("/api/"),
+                "channel": "#data-alerts",
+                "username": "etl-bot",
+                "icon_url": icon,
+            })
+        })
         .secret("SLACK_TOKEN", "xoxb-hunter2-hunter2")
-        .notification(json!(["#data-alerts", "#data-oncall"]))
+        .older_notification(json!(["#data-alerts"]))
         .wire(wire)
         .recipient(|request| request.json_text("/channel"))
         .idempotency_aid(|request| request.json_text("/client_msg_id"))
+}
+
+fn threading() -> Fixture {
+    by_token().notification(json!({
+        "to": ["#data-alerts", "#data-oncall"],
+        "thread": "workflow",
+        "broadcast": true,
+        "mention": ["here", "@U0123456789", "@S0123456789"],
+        "username": "Nightly ETL",
+        "icon_emoji": ":bell:",
+    }))
+}
+
+fn updating() -> Fixture {
+    by_token().notification(json!({
+        "to": ["#data-alerts", "#data-oncall"],
+        "update": true,
+        "mention": "channel",
+        "icon_url": "https://example.com/etl.png",
+    }))
 }
 
 fn by_webhook() -> Fixture {
@@ -71,6 +108,7 @@ fn by_webhook() -> Fixture {
         .answer(refusal(429, ""), "not_delivered throttled 30s")
         .answer(refusal(500, "rollup_error"), "not_delivered unavailable");
     common()
+        .notification(json!({"to": "#data-alerts", "mention": "here"}))
         .account(|_| json!({"webhook_url": {"env": "SLACK_WEBHOOK"}}))
         .secret_at("SLACK_WEBHOOK", |at| {
             at.url("/services/T00000000/B00000000/hunter2hunter2")
@@ -78,10 +116,16 @@ fn by_webhook() -> Fixture {
         .wire(wire)
 }
 
-mod token {
-    //! Each case with a token.
+mod threading {
+    //! Each case with a token and a thread.
 
-    notify_testkit::conformance!(super::by_token());
+    notify_testkit::conformance!(super::threading());
+}
+
+mod updating {
+    //! Each case with a token and a message that is edited.
+
+    notify_testkit::conformance!(super::updating());
 }
 
 mod webhook {
@@ -94,6 +138,14 @@ fn body(payload: &Payload) -> Value {
     serde_json::from_slice(&payload.body).unwrap_or_default()
 }
 
+/// Lists all blocks from top to bottom.
+fn blocks(payload: &Payload) -> Vec<Value> {
+    let body = body(payload);
+    let below = &body["attachments"][0]["blocks"];
+    let all = list(&body["blocks"]).iter().chain(list(below));
+    all.cloned().collect()
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
@@ -104,9 +156,9 @@ fn characters(value: &Value) -> usize {
 
 /// The longest text at this place in blocks of this type.
 fn longest(payload: &Payload, kind: &str, pointer: &str) -> usize {
-    let body = body(payload);
-    let blocks = list(&body["blocks"]).iter();
+    let blocks = blocks(payload);
     let texts = blocks
+        .iter()
         .filter(|block| block["type"] == kind)
         .filter_map(|block| block.pointer(pointer));
     texts.map(characters).max().unwrap_or(0)
@@ -126,5 +178,8 @@ fn mentions(payload: &Payload) -> bool {
         }
     }
     let body = body(payload);
-    body["text"].as_str().is_some_and(|text| text.contains('<')) || alive(&body["blocks"])
+    let fallback = &body["attachments"][0]["fallback"];
+    let parsed = [&body["text"], fallback];
+    let is_parsed = |text: &&Value| text.as_str().is_some_and(|text| text.contains('<'));
+    parsed.iter().any(is_parsed) || blocks(payload).iter().any(alive)
 }

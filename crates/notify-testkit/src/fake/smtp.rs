@@ -1,5 +1,6 @@
 //! An SMTP server that answers by script, one act for each stage of the dialogue.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -59,16 +60,24 @@ pub struct SmtpScript {
     pub ehlo_again: SmtpAct,
     /// After AUTH, and after what follows a `334`.
     pub auth: SmtpAct,
+    /// After what follows a `334`, instead.
+    pub auth_again: Option<SmtpAct>,
     /// After MAIL FROM.
     pub mail: SmtpAct,
+    /// After MAIL FROM of a later mail of the connection, instead.
+    pub mail_again: Option<SmtpAct>,
     /// After RCPT TO.
     pub rcpt: SmtpAct,
+    /// After RCPT TO with one of these texts in it, instead.
+    pub rcpt_for: Vec<(String, SmtpAct)>,
     /// After DATA.
     pub data: SmtpAct,
     /// After the mail and its final dot.
     pub message: SmtpAct,
     /// After a mail that holds this text, instead.
     pub message_for: Option<(String, SmtpAct)>,
+    /// Whether there is TLS from the first byte.
+    pub tls: bool,
 }
 
 impl Default for SmtpScript {
@@ -79,11 +88,15 @@ impl Default for SmtpScript {
             starttls: "502 5.5.1 not here".into(),
             ehlo_again: "250-mail.test\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME".into(),
             auth: "235 2.7.0 welcome".into(),
+            auth_again: None,
             mail: "250 2.1.0 ok".into(),
+            mail_again: None,
             rcpt: "250 2.1.5 ok".into(),
+            rcpt_for: Vec::new(),
             data: "354 go ahead".into(),
             message: "250 2.0.0 Ok: queued as 4XyZ".into(),
             message_for: None,
+            tls: false,
         }
     }
 }
@@ -132,6 +145,34 @@ impl SmtpScript {
         self
     }
 
+    /// Sets what is done after RCPT TO with this text in it.
+    #[must_use]
+    pub fn rcpt_for(mut self, text: &str, act: impl Into<SmtpAct>) -> Self {
+        self.rcpt_for.push((text.to_owned(), act.into()));
+        self
+    }
+
+    /// Sets what is done after MAIL FROM of every mail of a connection but the first.
+    #[must_use]
+    pub fn mail_again(mut self, act: impl Into<SmtpAct>) -> Self {
+        self.mail_again = Some(act.into());
+        self
+    }
+
+    /// Sets what is done after what follows a `334`.
+    #[must_use]
+    pub fn auth_again(mut self, act: impl Into<SmtpAct>) -> Self {
+        self.auth_again = Some(act.into());
+        self
+    }
+
+    /// Speaks TLS from the first byte.
+    #[must_use]
+    pub fn with_tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Offers STARTTLS and goes through with it.
     #[must_use]
     pub fn with_starttls(self) -> Self {
@@ -140,7 +181,10 @@ impl SmtpScript {
     }
 }
 
-/// What the server saw in one connection.
+/// What the server saw of one mail.
+///
+/// What was said before a connection's first mail is with that one; each further MAIL FROM begins
+/// another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mail {
@@ -181,7 +225,7 @@ impl SmtpFake {
 
     /// Plays in each connection the script that this function names; it is told how many came before.
     pub fn answering(choose: impl FnMut(usize) -> SmtpScript + Send + 'static) -> Self {
-        let choose: Arc<Mutex<Box<Choose>>> = Arc::new(Mutex::new(Box::new(choose)));
+        let choose: Arc<Mutex<(Box<Choose>, usize)>> = Arc::new(Mutex::new((Box::new(choose), 0)));
         let mails: Arc<Mutex<Vec<Mail>>> = Arc::default();
         let record = Arc::clone(&mails);
         let listening = Listening::start(move |stream, shared| {
@@ -189,14 +233,29 @@ impl SmtpFake {
                 let mut record = record.lock().unwrap();
                 let index = record.len();
                 record.push(Mail::default());
-                (index, choose.lock().unwrap()(index))
+                let (choose, before) = &mut *choose.lock().unwrap();
+                *before += 1;
+                (index, choose(*before - 1))
             };
+            let index = Cell::new(index);
             let mut dialogue = Dialogue {
                 line: Line::Plain(stream),
                 script,
                 shared,
                 said: Vec::new(),
-                note: |change: &dyn Fn(&mut Mail)| change(&mut record.lock().unwrap()[index]),
+                note: |change: &dyn Fn(&mut Mail)| {
+                    change(&mut record.lock().unwrap()[index.get()]);
+                },
+                begin: || {
+                    let mut record = record.lock().unwrap();
+                    let tls = record[index.get()].tls;
+                    index.set(record.len());
+                    record.push(Mail {
+                        tls,
+                        ..Mail::default()
+                    });
+                },
+                mails: 0,
             };
             // A client that hangs up ends the dialogue, and that is all there is to say of it.
             dialogue.hold().ok();
@@ -212,7 +271,7 @@ impl SmtpFake {
         self.listening.address
     }
 
-    /// Returns what was said in each connection so far.
+    /// Returns what was said about each mail so far.
     pub fn mails(&self) -> Vec<Mail> {
         self.mails.lock().unwrap().clone()
     }
@@ -240,12 +299,15 @@ impl fmt::Debug for SmtpFake {
 }
 
 /// One connection.
-struct Dialogue<'a, N> {
+struct Dialogue<'a, N, B> {
     line: Line,
     script: SmtpScript,
     shared: &'a Shared,
     said: Vec<String>,
     note: N,
+    /// Begins the record of another mail.
+    begin: B,
+    mails: usize,
 }
 
 enum Line {
@@ -255,13 +317,25 @@ enum Line {
     Gone,
 }
 
-impl<N: Fn(&dyn Fn(&mut Mail))> Dialogue<'_, N> {
+impl<N: Fn(&dyn Fn(&mut Mail)), B: Fn()> Dialogue<'_, N, B> {
     fn hold(&mut self) -> io::Result<()> {
         let mut act = self.script.greeting.clone();
         let mut under_tls = false;
+        let mut asked = false;
+        if self.script.tls {
+            self.begin_tls()?;
+            (self.note)(&|mail| mail.tls = true);
+        }
         loop {
             self.act(&act)?;
+            asked = matches!(&act, SmtpAct::Say(words) if words.starts_with("334")) || asked;
             let said = self.read_line()?;
+            if said.to_ascii_uppercase().starts_with("MAIL ") {
+                if self.mails > 0 {
+                    (self.begin)();
+                }
+                self.mails += 1;
+            }
             (self.note)(&|mail| mail.commands.push(said.clone()));
             self.said.push(said.clone());
             self.shared.note(|progress| progress.requests += 1);
@@ -285,8 +359,15 @@ impl<N: Fn(&dyn Fn(&mut Mail))> Dialogue<'_, N> {
                         act
                     }
                 }
-                "MAIL" => self.script.mail.clone(),
-                "RCPT" => self.script.rcpt.clone(),
+                "MAIL" => match &self.script.mail_again {
+                    Some(act) if self.mails > 1 => act.clone(),
+                    _ => self.script.mail.clone(),
+                },
+                "RCPT" => {
+                    let mut own = self.script.rcpt_for.iter();
+                    let own = own.find(|(text, _)| self.said.last().unwrap().contains(text));
+                    own.map_or(&self.script.rcpt, |(_, act)| act).clone()
+                }
                 "DATA" => {
                     let act = self.script.data.clone();
                     if matches!(&act, SmtpAct::Say(words) if words.starts_with("354")) {
@@ -304,7 +385,10 @@ impl<N: Fn(&dyn Fn(&mut Mail))> Dialogue<'_, N> {
                 "QUIT" => SmtpAct::Last("221 2.0.0 bye".to_owned()),
                 "RSET" | "NOOP" => "250 2.0.0 ok".into(),
                 // AUTH, and the answers to a challenge of it.
-                _ => self.script.auth.clone(),
+                _ => match &self.script.auth_again {
+                    Some(act) if asked => act.clone(),
+                    _ => self.script.auth.clone(),
+                },
             };
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use notify_core::notification::DECLARED_UNDER;
 use notify_core::{
     AccountId, Action, Cause, Execution, IfUnknown, Outcome, Rate, Reason, Receipt, Recipient,
     Scope, TerminalPhase, Timestamp, WorkflowEnded, WorkflowName,
@@ -147,6 +148,7 @@ pub fn to(recipient: impl Display) -> Told {
         action: Action::Send,
         conversation: None,
         alone: false,
+        declared_under: None,
         if_unknown: IfUnknown::Resend,
         state: NewState::Pending,
     }
@@ -161,6 +163,7 @@ pub struct Told {
     action: Action,
     conversation: Option<String>,
     alone: bool,
+    declared_under: Option<String>,
     if_unknown: IfUnknown,
     state: NewState,
 }
@@ -203,6 +206,13 @@ impl Told {
         self
     }
 
+    /// Says that it was declared under another kind.
+    #[must_use]
+    pub fn declared_under(mut self, kind: &str) -> Self {
+        self.declared_under = Some(kind.to_owned());
+        self
+    }
+
     /// Holds it when nobody knows whether it arrived.
     #[must_use]
     pub fn hold_if_unknown(mut self) -> Self {
@@ -242,7 +252,7 @@ impl Told {
 
     /// Makes the frozen notification: one for each lane, action and conversation.
     fn spec(&self) -> Spec {
-        let body = json!({
+        let mut body = json!({
             "phases": TerminalPhase::ALL.map(TerminalPhase::name),
             "fake": {
                 "to": ["everybody"],
@@ -252,6 +262,9 @@ impl Told {
                 "conversation": self.conversation,
             },
         });
+        if let Some(kind) = &self.declared_under {
+            body[DECLARED_UNDER] = json!(kind);
+        }
         Spec {
             digest: digest(&body.to_string()),
             body,

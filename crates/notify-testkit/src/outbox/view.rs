@@ -125,7 +125,11 @@ pub async fn what_waits_for_somebody_is_never_due(bench: Bench) {
     let leased = bench.claim(claim()).await;
     bench.settle(&leased[1], again(secs(5))).await;
     bench.settle(&leased[0], refused().pause()).await;
-    assert_eq!(bench.status().await.next_due, None, "nor for a paused account");
+    assert_eq!(
+        bench.status().await.next_due,
+        None,
+        "nor for a paused account"
+    );
 }
 
 pub async fn deliveries_are_listed_in_the_order_they_were_recorded(bench: Bench) {
@@ -148,17 +152,26 @@ pub async fn deliveries_are_found_by_event_and_by_state(bench: Bench) {
     bench.record(plan).await;
     bench.tell(run(2), [to("d")]).await;
     let leased = bench.claim(claim()).await;
-    for (leased, came) in leased.iter().zip([delivered(), rejected(), delivered(), rejected()]) {
+    for (leased, came) in leased
+        .iter()
+        .zip([delivered(), rejected(), delivered(), rejected()])
+    {
         bench.settle(leased, came).await;
     }
     let latest = DeliveryQuery::latest;
     let table = [
         (DeliveryQuery::of(first), vec!["a", "b", "c"]),
         (DeliveryQuery::of(bench.next_id()), vec![]),
-        (DeliveryQuery::of(first).states(&[Delivered]), vec!["a", "c"]),
+        (
+            DeliveryQuery::of(first).states(&[Delivered]),
+            vec!["a", "c"],
+        ),
         (latest(10).states(&[Rejected]), vec!["b", "d"]),
         (latest(1).states(&[Delivered]), vec!["c"]),
-        (latest(10).states(&[Delivered, Rejected]), vec!["a", "b", "c", "d"]),
+        (
+            latest(10).states(&[Delivered, Rejected]),
+            vec!["a", "b", "c", "d"],
+        ),
         (latest(10).states(&[Pending]), vec![]),
     ];
     for (query, expected) in table {
@@ -171,7 +184,7 @@ pub async fn deliveries_are_found_by_event_and_by_state(bench: Bench) {
 
 pub async fn a_delivery_is_shown_as_it_is(bench: Bench) {
     let event = bench.accept_new(&run(1).of("nightly").succeeded()).await;
-    let told = to("ops").through(TWO).opens("key");
+    let told = to("ops").through(TWO).opens("key").declared_under("pager");
     let plan = bench.plan(event, &[told]).await;
     bench.record(plan).await;
     bench.pass(secs(3));
@@ -181,6 +194,8 @@ pub async fn a_delivery_is_shown_as_it_is(bench: Bench) {
     assert_eq!(record.phase, notify_core::TerminalPhase::Succeeded);
     assert_eq!(record.account, account(TWO));
     assert_eq!(record.recipient.as_str(), "ops");
+    let declared_under = record.declared_under.map(|kind| kind.to_string());
+    assert_eq!(declared_under.as_deref(), Some("pager"));
     assert_eq!(record.action, notify_core::Action::Open);
     assert_eq!(record.not_before, bench.now().after(secs(7)));
 }
@@ -190,8 +205,12 @@ pub async fn events_are_found_by_id_and_by_state(bench: Bench) {
     for number in 0..4 {
         accepted.push(bench.accept_new(&run(number)).await);
     }
-    bench.set_aside(accepted[1], EventState::Unmatched, "why").await;
-    bench.set_aside(accepted[3], EventState::Malformed, "why").await;
+    bench
+        .set_aside(accepted[1], EventState::Unmatched, "why")
+        .await;
+    bench
+        .set_aside(accepted[3], EventState::Malformed, "why")
+        .await;
     let latest = EventQuery::latest;
     let table = [
         (latest(100), vec![0, 1, 2, 3]),
@@ -200,15 +219,24 @@ pub async fn events_are_found_by_id_and_by_state(bench: Bench) {
         (latest(0), vec![]),
         (EventQuery::of(accepted[2]), vec![2]),
         (EventQuery::of(bench.next_id()), vec![]),
-        (EventQuery::of(accepted[2]).states(&[EventState::Unmatched]), vec![]),
+        (
+            EventQuery::of(accepted[2]).states(&[EventState::Unmatched]),
+            vec![],
+        ),
         (latest(1).states(&[EventState::Accepted]), vec![2]),
-        (latest(9).states(&[EventState::Unmatched, EventState::Malformed]), vec![1, 3]),
+        (
+            latest(9).states(&[EventState::Unmatched, EventState::Malformed]),
+            vec![1, 3],
+        ),
     ];
     for (query, expected) in table {
         let asked = format!("{query:?}");
         let listed = bench.outbox().events(query).await.unwrap();
         let listed: Vec<_> = listed.iter().map(|event| event.id).collect();
-        let expected: Vec<_> = expected.iter().map(|place: &usize| accepted[*place]).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|place: &usize| accepted[*place])
+            .collect();
         assert_eq!(listed, expected, "{asked}");
     }
 }
@@ -226,7 +254,10 @@ pub async fn deliveries_are_found_by_their_ids(bench: Bench) {
     assert_eq!(list(asked.clone()).await, [first, third]);
     assert_eq!(list(asked.states(&[Delivered])).await, [first]);
     let unknown = DeliveryId::from_uuid(bench.next_id().uuid());
-    assert_eq!(list(DeliveryQuery::these(vec![unknown, second])).await, [second]);
+    assert_eq!(
+        list(DeliveryQuery::these(vec![unknown, second])).await,
+        [second]
+    );
 }
 
 pub async fn what_is_held_says_what_sets_it_free(bench: Bench) {
@@ -239,7 +270,10 @@ pub async fn what_is_held_says_what_sets_it_free(bench: Bench) {
     for id in told {
         releases.push(bench.delivery(id).await.release);
     }
-    assert_eq!(releases, [Some(Release::Replay), None, Some(Release::Account)]);
+    assert_eq!(
+        releases,
+        [Some(Release::Replay), None, Some(Release::Account)]
+    );
     bench.resume(&[ONE]).await;
     assert_eq!(bench.delivery(told[2]).await.release, None);
 }

@@ -110,6 +110,7 @@ const GARBAGE: &[u8] = b"\x16\x03\x01\x00\x00 not a protocol \xff\xfe\x00\r\n\r\
 #[must_use]
 pub struct Http {
     before: Vec<Reply>,
+    beside: Vec<(String, Reply)>,
     delivered: Reply,
     answers: Vec<(Reply, Expected)>,
     formless: bool,
@@ -120,6 +121,7 @@ impl Http {
     pub const fn delivered(reply: Reply) -> Self {
         Self {
             before: Vec::new(),
+            beside: Vec::new(),
             delivered: reply,
             answers: Vec::new(),
             formless: false,
@@ -129,6 +131,13 @@ impl Http {
     /// Adds the answer to a call that goes before the one that delivers: a look-up.
     pub fn before(mut self, reply: Reply) -> Self {
         self.before.push(reply);
+        self
+    }
+
+    /// Adds the answer to calls whose path ends so: what is asked now and then, and not with every
+    /// delivery.
+    pub fn beside(mut self, path: &str, reply: Reply) -> Self {
+        self.beside.push((path.to_owned(), reply));
         self
     }
 
@@ -198,7 +207,7 @@ impl Wire for Http {
     }
 
     fn calls(&self) -> usize {
-        self.before.len() + 1
+        self.before.len() + self.beside.len() + 1
     }
 
     fn play(&self, scene: &Scene) -> Option<Box<dyn Vendor>> {
@@ -206,8 +215,15 @@ impl Wire for Http {
             return None;
         }
         let (wire, scene) = (self.clone(), scene.clone());
-        let fake = HttpFake::answering(move |request, index| {
-            match wire.before.get(index % wire.calls()) {
+        let mut calls = 0;
+        let fake = HttpFake::answering(move |request, _| {
+            let mut beside = wire.beside.iter();
+            if let Some((_, reply)) = beside.find(|(path, _)| request.path().ends_with(path)) {
+                return Step::Reply(reply.clone());
+            }
+            let index = calls % (wire.before.len() + 1);
+            calls += 1;
+            match wire.before.get(index) {
                 Some(reply) => Step::Reply(reply.clone()),
                 None => wire.step(&scene, request),
             }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use notify_core::{
-    Cause, Clock, Code, DeliveryContext, Outcome, Reason, Recipient, Scope, Secrets, Timestamp,
-};
+use notify_core::{Cause, Code, DeliveryContext, Outcome, Reason, Recipient, Scope, Secrets};
 use serde_json::{Value, json};
 
 use crate::server::{Server, Step, refused_url};
@@ -289,13 +287,13 @@ fn only_the_accounts_own_endpoints_are_reached_unless_it_allows_addresses() {
 async fn an_address_within_this_machine_is_reached_only_where_that_is_allowed() {
     let server = Server::start(vec![Step::answer(200, "", "")]);
     let url = server.url("/hook");
-    // What was planned when it was allowed is refused when it no longer is.
+    // What was planned when it was allowed is held when it no longer is.
     for section in [
         json!({"allow_url_recipients": true}),
         json!({"endpoints": {"ci": {"url": "https://ci.example.com/"}}}),
     ] {
         let outcome = deliver(&*account(&section), &url, &Vault::default(), &Fixed).await;
-        assert_eq!(class(&outcome), "rejected destination");
+        assert_eq!(class(&outcome), "rejected config");
     }
     let tls = url.replace("http://", "https://");
     let section = json!({"allow_url_recipients": true});
@@ -314,6 +312,14 @@ async fn an_address_within_this_machine_is_reached_only_where_that_is_allowed() 
 }
 
 #[tokio::test]
+async fn an_endpoint_that_left_the_section_holds_its_deliveries_and_no_others() {
+    let account = account(&json!({"endpoints": {"ci": {"url": "https://ci.example.com/"}}}));
+    let outcome = deliver(&*account, "audit", &Vault::default(), &Fixed).await;
+    let expected = Outcome::rejected(Reason::Config, "the account has no endpoint `audit`");
+    assert_eq!(outcome, expected.in_lane());
+}
+
+#[tokio::test]
 async fn a_repeat_is_the_same_request_but_for_the_instant() {
     let server = Server::start(vec![Step::answer(503, "", ""), Step::answer(200, "", "")]);
     let section = json!({"endpoints": {"ci": {"url": server.url("/hook")}}});
@@ -329,47 +335,4 @@ async fn a_repeat_is_the_same_request_but_for_the_instant() {
         request.lines().filter(port).map(str::to_owned).collect()
     };
     assert_eq!(lines(&requests[0]), lines(&requests[1]));
-}
-
-/// A time that somebody sets.
-#[derive(Debug)]
-struct At(&'static str);
-
-impl Clock for At {
-    fn now(&self) -> Timestamp {
-        self.0.parse().unwrap()
-    }
-}
-
-#[tokio::test]
-async fn a_receiver_that_is_gone_is_left_alone_for_a_while_and_the_others_are_not() {
-    let script = [410, 410, 200, 200].map(|status| Step::answer(status, "", ""));
-    let server = Server::start(script.into());
-    let (url, named) = (server.url("/hook"), json!({"url": server.url("/named")}));
-    let account = account(&json!({
-        "endpoints": {"ci": named, "other": named},
-        "allow_url_recipients": true,
-        "allow_private": true,
-    }));
-    let transport = account.connect(&Secrets::default()).unwrap();
-    let attempt = async |to: &str, at| {
-        let clock = At(at);
-        let cx = DeliveryContext::new(1, &clock);
-        let outcomes = transport.deliver(&cx, &[prepared(&*account, to)]).await;
-        class(&outcomes[0])
-    };
-    let (now, later) = ("2026-11-20T12:00:00Z", "2026-11-20T12:09:59Z");
-    for to in ["ci", &url] {
-        assert_eq!(attempt(to, now).await, "rejected config");
-        assert_eq!(attempt(to, later).await, "rejected config");
-    }
-    assert_eq!(attempt("other", later).await, "delivered");
-    assert_eq!(attempt("ci", "2026-11-20T12:10:00Z").await, "delivered");
-    let requests = server.requests().await;
-    let paths: Vec<_> = requests
-        .iter()
-        .map(|request| Request::of(request).line)
-        .collect();
-    let [named, open] = ["POST /named HTTP/1.1", "POST /hook HTTP/1.1"];
-    assert_eq!(paths, [named, open, named, named]);
 }

@@ -15,7 +15,7 @@ fn fixture() -> Fixture {
     let wire = Http::delivered(Reply::json(202, &taken))
         .answer(errors("Invalid routing key"), "rejected auth lane")
         .answer(errors("'summary' is too long"), "rejected payload")
-        .answer(Reply::new(401), "rejected auth")
+        .answer(Reply::new(401), "rejected auth lane")
         .answer(Reply::new(404), "rejected config")
         .answer(Reply::new(429), "not_delivered throttled 60s lane")
         .answer(Reply::new(500), "not_delivered unavailable")
