@@ -224,7 +224,7 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     const EXIT: &'static str = "Exit status: 0 when everything is sound; 2 when something is \
         wrong, and all of it is told, up to a hundred problems a file; 1 when standard output \
-        cannot be written. A secret that cannot be read is a warning.";
+        cannot be written. A secret that cannot be read, or is of the wrong form, is a warning.";
 }
 
 #[derive(Debug, clap::Args)]

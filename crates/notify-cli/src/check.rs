@@ -45,11 +45,16 @@ async fn look(args: &CheckArgs) -> Result<Checked, Refused> {
     let files = Files::new(&args.definitions, &args.config.path)?;
     let Reading { loaded, .. } = files.read();
     Ok(match loaded {
-        Ok(loaded) => Checked::Sound {
-            warnings: loaded.warnings(),
-            secrets: setup::read_secrets(&loaded.config).await?,
-            effective: args.effective.then(|| effective::values(&loaded)),
-        },
+        Ok(loaded) => {
+            let secrets = setup::read_secrets(&loaded.config).await?;
+            let mut warnings = loaded.warnings();
+            warnings.extend(loaded.settings.warnings_of(&secrets));
+            Checked::Sound {
+                warnings,
+                secrets,
+                effective: args.effective.then(|| effective::values(&loaded)),
+            }
+        }
         Err(found) => Checked::Wrong(found.into_iter().collect()),
     })
 }

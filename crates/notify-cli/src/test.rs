@@ -164,9 +164,6 @@ impl Test {
     }
 
     fn connect(&self, secrets: &Secrets) -> Result<Arc<dyn Transport>, Outcome> {
-        if let Some(missing) = secrets.missing().next() {
-            return Err(Outcome::rejected(Reason::Config, missing.to_string()));
-        }
         self.account.connect(secrets).map_err(|why| {
             let help = why.help.map(|help| format!("; {help}"));
             let said = format!("{}{}", why.message, help.unwrap_or_default());
@@ -176,8 +173,9 @@ impl Test {
 
     async fn check(&self, transport: &dyn Transport) -> Vec<Stage> {
         let cx = DeliveryContext::new(1, &SystemClock);
+        let to = self.notification.recipients();
         let within = self.account.deadline();
-        match tokio::time::timeout(within, transport.check(&cx)).await {
+        match tokio::time::timeout(within, transport.check(&cx, to)).await {
             Ok(stages) => stages,
             Err(_) => vec![Stage::failed("check", late(within))],
         }

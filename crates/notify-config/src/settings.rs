@@ -10,6 +10,7 @@ use std::sync::Arc;
 use notify_core::problem::{Segment, nearest};
 use notify_core::{
     Account, AccountId, Accounts, Code, Path, Problem, Problems, Registry, Rule, SecretRef,
+    Secrets, Weight,
 };
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -296,6 +297,27 @@ impl Settings {
                     let warning = warning.plainly("others than its owner can read this file");
                     warnings.push(warning.help(help));
                 }
+            }
+        }
+        self.document.diagnostics(&warnings)
+    }
+
+    /// Lists the accounts whose secrets are there and cannot be used, as a token of another kind.
+    pub fn warnings_of(&self, secrets: &Secrets) -> Vec<Diagnostic> {
+        let mut warnings = Problems::none();
+        for (id, account) in self.accounts.iter() {
+            let is_there = |secret: &&SecretRef| secrets.get(secret).is_ok();
+            if !account.secrets().iter().all(is_there) {
+                continue;
+            }
+            if let Err(why) = account.connect(secrets) {
+                let section = Path::root().then("accounts");
+                let section = section.then(id.kind.as_str()).then(id.name.as_str());
+                let mut warning = Problem::malformed(Code::WRONG_VALUE, section, why).at_key();
+                warning.weight = Weight::Warning;
+                // The file refers to secrets and holds none.
+                warning.sensitive = false;
+                warnings.push(warning);
             }
         }
         self.document.diagnostics(&warnings)

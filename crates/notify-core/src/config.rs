@@ -154,11 +154,18 @@ fn check(accounts: &Accounts, notification: &mut Notification) -> Result<(), Pro
             Err(problem) if redirected => as_redirected(problem, notification, recipient),
             Err(problem) => problem,
         };
-        problems.push(if notification.is_to_default() {
+        // What is wrong with an option is wrong for every recipient, and told once.
+        let is_of_option = !redirected && problem.path != Path::root();
+        let problem = if is_of_option {
+            problem.under(&place)
+        } else if notification.is_to_default() {
             of_default(&problem, &id).under(&place).at_key()
         } else {
             problem.under(&place.then("to").then(index))
-        });
+        };
+        if !is_of_option || !problems.iter().any(|told| *told == problem) {
+            problems.push(problem);
+        }
     }
     for (key, recipient) in notification.copies() {
         if let Err(problem) = account.target(notification, &recipient) {

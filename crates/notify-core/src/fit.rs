@@ -342,6 +342,8 @@ pub fn shorten(text: &str, budget: usize, measure: impl Fn(&str) -> usize) -> Co
 }
 
 /// Shortens from the front: the end of a program's output says why it stopped.
+///
+/// Where lines are short, the cut falls between two of them.
 pub fn shorten_front(text: &str, budget: usize, measure: impl Fn(&str) -> usize) -> Cow<'_, str> {
     let kept = longest_suffix(text, budget, &measure);
     if kept.len() == text.len() {
@@ -352,10 +354,23 @@ pub fn shorten_front(text: &str, budget: usize, measure: impl Fn(&str) -> usize)
     let Some(room) = budget.checked_sub(reserve) else {
         return Cow::Borrowed(kept);
     };
-    let kept = longest_suffix(text, room, &measure);
+    let kept = whole_lines(text, longest_suffix(text, room, &measure));
     let omitted = text.get(..text.len() - kept.len()).map_or(0, chars);
     let marker = front_marker(before.saturating_add(omitted));
     Cow::Owned(format!("{marker}{kept}"))
+}
+
+/// Drops the rest of a line that a cut fell into, where that is little of what is kept.
+fn whole_lines<'a>(text: &str, kept: &'a str) -> &'a str {
+    let before = text.get(..text.len() - kept.len()).unwrap_or("");
+    match kept.split_once('\n') {
+        Some((rest, lines))
+            if !before.ends_with('\n') && !lines.is_empty() && rest.len() <= kept.len() / 8 =>
+        {
+            lines
+        }
+        _ => kept,
+    }
 }
 
 const OMITTED: &str = " characters omitted";
@@ -493,6 +508,20 @@ mod tests {
 
     use super::*;
     use crate::content::Severity;
+
+    #[test]
+    fn code_is_cut_between_lines_where_they_are_short() {
+        let log = "a line of a log\n".repeat(100);
+        for budget in 350..400 {
+            let short = shorten_front(&log, budget, chars);
+            let mut lines = short.lines();
+            assert!(lines.next().is_some_and(|line| line.ends_with(" …")));
+            assert!(lines.all(|line| line == "a line of a log"), "{short}");
+            assert!(chars(&short) > budget - 20, "{budget}");
+        }
+        let log = format!("{}\nend", "x".repeat(1_000));
+        assert!(chars(&shorten_front(&log, 400, chars)) > 390);
+    }
 
     #[test]
     fn nothing_shortened_is_over_budget_and_no_grapheme_is_split() {

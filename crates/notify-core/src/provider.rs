@@ -62,7 +62,8 @@ pub trait Account: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the account cannot reach the recipient; called at load for every declared one.
+    /// When the account cannot reach the recipient; called at load for every declared one. A problem
+    /// of an option has its path, from what stands under the kind; any other is the recipient's.
     fn target(&self, notification: &Notification, to: &Recipient) -> Result<Target, Problem>;
 
     /// Lowers a message to the vendor's form, within the vendor's limits, without secrets.
@@ -91,7 +92,7 @@ pub trait Account: fmt::Debug + Send + Sync {
     }
 
     /// Says in words what to do about an outcome that this vendor is known for: which scope is
-    /// missing, who has to be invited.
+    /// missing, who has to be invited. What is said of a refusal stands on record with it.
     fn explain(&self, _outcome: &Outcome) -> Option<String> {
         None
     }
@@ -128,7 +129,9 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
     /// Tries the way to the vendor and sends nothing: connection, credentials, what they allow.
     /// Ends with the first stage that fails; under the same rules as [`deliver`](Self::deliver).
-    async fn check(&self, _cx: &DeliveryContext<'_>) -> Vec<Stage> {
+    ///
+    /// `to` are those who are to be reached: what is of others, as a key for each, is not tried.
+    async fn check(&self, _cx: &DeliveryContext<'_>, _to: &[Recipient]) -> Vec<Stage> {
         Vec::new()
     }
 }

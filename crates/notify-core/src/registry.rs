@@ -121,7 +121,8 @@ impl ProviderDescriptor {
     /// What is declared for both is resolved at load: for these recipients there is a notification
     /// of the other kind, with the same phases, condition and template, through that kind's default
     /// account, and it [says](crate::Notification::declared_under) where it was declared. Account
-    /// and options are those of the kind that they are written under, and do not apply to it.
+    /// and options are those of the kind that they are written under, and do not apply to it; where
+    /// all recipients belong to the other kind they would apply to nobody, and are refused.
     ///
     /// `takes` sees a text as it was written, and takes none that is a recipient of the kind itself.
     #[must_use]

@@ -13,6 +13,8 @@ pub(crate) fn explain(account: &EmailAccount, outcome: &Outcome) -> Option<Strin
         return None;
     };
     let said = detail.to_ascii_lowercase();
+    let (code, status) = answer(&said);
+    let is = |codes: &[&str]| codes.iter().any(|one| *one == code || *one == status);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let logs_in = account.login.as_ref();
     let host = &account.server.host;
@@ -29,25 +31,33 @@ pub(crate) fn explain(account: &EmailAccount, outcome: &Outcome) -> Option<Strin
             "Name the authority that signed the certificate with `tls.ca_file`; where the certificate \
              is for another name than `{host}`, write that name in `smtp`."
         )
+    } else if has(&[
+        "fatal alert: certificate",
+        "fatal alert: unknownca",
+        "fatal alert: badcertificate",
+    ]) {
+        "The server wants a certificate of ours that it trusts: see `tls.cert_file` and `tls.key`."
+            .to_owned()
     } else if has(&["does not speak tls here"]) {
         "`smtps://` is for port 465, `smtp://` (STARTTLS) for 587 and 25: see that scheme and port fit."
             .to_owned()
-    } else if has(&[
-        "5.7.30",
-        "basic authentication is disabled",
-        "basic authentication is not",
-    ]) {
+    } else if is(&["5.7.30"])
+        || has(&[
+            "basic authentication is disabled",
+            "basic authentication is not",
+        ])
+    {
         "Microsoft 365 takes no password any more: register an application, grant it `SMTP.SendAsApp`, and \
          write `token` instead of `password`."
             .to_owned()
-    } else if has(&["5.7.139", "smtpclientauthentication is disabled"]) {
+    } else if is(&["5.7.139"]) || has(&["smtpclientauthentication is disabled"]) {
         "Authenticated SMTP is off for this mailbox or tenant: \
          `Set-CASMailbox USER -SmtpClientAuthenticationDisabled $false`."
             .to_owned()
-    } else if has(&["534", "5.7.9", "application-specific password"]) {
+    } else if is(&["534", "5.7.9"]) || has(&["application-specific password"]) {
         "The provider wants a password made for this program (an app password), not the user's own."
             .to_owned()
-    } else if has(&["535", "5.7.8", "refuses the access token"]) {
+    } else if is(&["535", "5.7.8"]) || has(&["refuses the access token"]) {
         match logs_in {
             Some(login) if login.is_token() => {
                 "The token is refused: see that it is for this mailbox, not expired, and of the scope \
@@ -57,18 +67,19 @@ pub(crate) fn explain(account: &EmailAccount, outcome: &Outcome) -> Option<Strin
             _ => "User name or password is wrong, or the server wants a password made for programs."
                 .to_owned(),
         }
-    } else if has(&[
-        "5.7.60",
-        "send as",
-        "sendasdenied",
-        "not owned by user",
-        "sender address rejected",
-    ]) {
+    } else if is(&["5.7.60"])
+        || has(&[
+            "send as",
+            "sendasdenied",
+            "not owned by user",
+            "sender address rejected",
+        ])
+    {
         format!(
             "The login may not send as `{}`: change `from`, or allow it on the server.",
             account.from.address()
         )
-    } else if has(&["relay", "not permitted to relay"]) {
+    } else if is_relay_refusal(code, status) && has(&["relay"]) {
         if logs_in.is_some() {
             "The server does not carry this login's mail to that domain: see what it may send, and to \
              whom."
@@ -78,14 +89,14 @@ pub(crate) fn explain(account: &EmailAccount, outcome: &Outcome) -> Option<Strin
              `username` and `password`, or add this machine's address to its list."
                 .to_owned()
         }
-    } else if has(&["530", "authentication required", "does not offer auth"]) {
+    } else if is(&["530"]) || has(&["authentication required", "does not offer auth"]) {
         if logs_in.is_some() {
             "The server offers no login that fits: see the port, `auth`, and whether TLS comes first."
                 .to_owned()
         } else {
             "The server wants a login: add `username`, and `password` or `token`.".to_owned()
         }
-    } else if has(&["5.7.26", "unauthenticated"]) {
+    } else if is(&["5.7.26"]) || has(&["unauthenticated sender", "unauthenticated email"]) {
         format!(
             "The recipient's server wants proof that `{}` sends this: publish SPF and DKIM for it.",
             account.from.address().domain()
@@ -97,6 +108,23 @@ pub(crate) fn explain(account: &EmailAccount, outcome: &Outcome) -> Option<Strin
     } else {
         return None;
     })
+}
+
+/// Reads reply code and enhanced status code out of a detail, `at RCPT TO: 550 5.1.1 No such user`.
+///
+/// Anywhere else such numbers are those of machines, mails and seconds.
+fn answer(detail: &str) -> (&str, &str) {
+    let (_, said) = detail.split_once(": ").unwrap_or_default();
+    let mut words = said.split(' ');
+    let mut next = || words.next().unwrap_or_default();
+    (next(), next())
+}
+
+/// Tells whether a reply may be about carrying mail to others: `5.1.1` is about a recipient, however
+/// the server calls its tables.
+fn is_relay_refusal(code: &str, status: &str) -> bool {
+    let has_status = status.starts_with("5.");
+    code.starts_with('5') && (!has_status || status.starts_with("5.7."))
 }
 
 #[cfg(test)]
@@ -135,6 +163,11 @@ mod tests {
             ),
             ("at RCPT TO: 550 5.7.1 Relaying denied", "log in"),
             ("at RCPT TO: 550 5.7.1 Unable to relay", "log in"),
+            ("at RCPT TO: 550 relay not permitted", "log in"),
+            (
+                "at AUTH: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled",
+                "Set-CASMailbox",
+            ),
             (
                 "at AUTH: 534 5.7.9 Application-specific password required",
                 "app password",
@@ -148,6 +181,19 @@ mod tests {
         for outcome in [
             Outcome::not_delivered(Cause::Unavailable, "at MAIL FROM: 451 4.3.0 Local error"),
             Outcome::rejected(Reason::Destination, "at RCPT TO: 550 5.1.1 No such user"),
+            // Numbers and names that are of something else.
+            Outcome::not_delivered(
+                Cause::Unavailable,
+                "at RCPT TO: 450 4.7.1 Greylisted, try again in 535 seconds",
+            ),
+            Outcome::not_delivered(
+                Cause::Unavailable,
+                "on connecting: 421 4.3.2 relay530.example.com is busy",
+            ),
+            Outcome::rejected(
+                Reason::Destination,
+                "at RCPT TO: 550 5.1.1 User unknown in relay recipient table",
+            ),
         ] {
             assert_eq!(explain(&account, &outcome), None);
         }

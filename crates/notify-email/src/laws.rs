@@ -5,11 +5,11 @@
 
 #[path = "../../notify-core/tests/support/any_message.rs"]
 mod any_message;
+mod page;
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use mail_parser::{Message as Parsed, MessageParser};
+use mail_parser::{HeaderForm, Message as Parsed, MessageParser};
 use notify_core::content::{Action, Block, Field, Inline, Mention, Severity, Style, is_link};
 use notify_core::email::FlyteMail;
 use notify_core::{
@@ -21,6 +21,7 @@ use proptest::{prop_assert, prop_assert_eq, prop_assume, proptest};
 use serde_json::json;
 
 use self::any_message::{any_message, is_shown, laws, letters};
+use self::page::{Page, page};
 use crate::account::EmailAccount;
 use crate::attachment::split;
 use crate::body::fitted;
@@ -32,6 +33,10 @@ const TO: EmailAddress = email!("jane@example.org");
 
 /// Gives the whole mail.
 fn mail(message: &Message) -> String {
+    mail_of(&account(), message)
+}
+
+fn mail_of(account: &EmailAccount, message: &Message) -> String {
     let event = WorkflowEnded::new(
         WorkflowName::new("nightly-etl").unwrap(),
         Execution::new("analytics", "production", "run-17").unwrap(),
@@ -42,7 +47,16 @@ fn mail(message: &Message) -> String {
     let id: DeliveryId = "ntf_00000000000000000000000000000007".parse().unwrap();
     let at = "2026-11-20T23:57:46Z".parse().unwrap();
     let delivery = Delivery::new(id, &event, &notification, &to, at);
-    String::from_utf8(compose(&account(), &delivery, message)).unwrap()
+    String::from_utf8(compose(account, &delivery, message)).unwrap()
+}
+
+/// Gives the name that a sender's text has between the quotes.
+fn shown(name: &str) -> &str {
+    let name = name.trim();
+    let inner = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
+    inner.unwrap_or(name)
 }
 
 fn account() -> EmailAccount {
@@ -123,67 +137,6 @@ fn told(message: &Message) -> String {
     }
     told.extend(message.footer.clone());
     letters(&told)
-}
-
-/// What a reader's program makes of a document.
-#[derive(Debug, Default)]
-struct Page {
-    /// Every tag with its attributes; addresses apart.
-    tags: BTreeSet<String>,
-    hrefs: BTreeSet<String>,
-    /// What is between the tags of the body.
-    text: String,
-    title: String,
-    style: String,
-}
-
-/// Takes a document apart. The little it knows of HTML is enough as long as every tag is known:
-/// one that a text had made or ended early would not be.
-fn page(html: &str) -> Page {
-    let mut page = Page::default();
-    let mut within = String::new();
-    let mut rest = html;
-    while let Some((text, after)) = rest.split_once('<') {
-        let text = unescape(text);
-        match within.as_str() {
-            "title" => page.title = text,
-            "style" => page.style = text,
-            _ => page.text += &text,
-        }
-        let (tag, after) = after.split_once('>').unwrap();
-        rest = after;
-        within = tag.split(' ').next().unwrap().to_owned();
-        let tag = match tag.split_once(" href=\"") {
-            Some((name, attributes)) => {
-                let (href, attributes) = attributes.split_once('"').unwrap();
-                page.hrefs.insert(unescape(href));
-                format!("{name}{attributes}")
-            }
-            None => tag.to_owned(),
-        };
-        page.tags.insert(tag);
-    }
-    assert_eq!(rest, "\n");
-    page
-}
-
-/// Undoes the five escapes; panics at any other, and at what should have been escaped.
-fn unescape(text: &str) -> String {
-    let mut pieces = text.split('&');
-    let mut plain = pieces.next().unwrap().to_owned();
-    for piece in pieces {
-        let (name, rest) = piece.split_once(';').unwrap();
-        plain.push(match name {
-            "amp" => '&',
-            "lt" => '<',
-            "gt" => '>',
-            "quot" => '"',
-            "#39" => '\'',
-            other => panic!("{other}"),
-        });
-        plain += rest;
-    }
-    plain
 }
 
 /// Everything that a mail can look like, said by harmless words.
@@ -322,6 +275,44 @@ proptest! {
             headline == subject || !kept.is_empty() && headline.starts_with(kept),
             "{headline}\n{subject}"
         );
+    }
+
+    #[test]
+    fn a_sender_and_a_header_are_read_as_they_were_written_whatever_is_in_them(
+        name in "(?:\\PC|[\\\\()@,;:.=?_' -]){0,60}",
+        header in "(?:\\PC|=\\?|[ ]){1,600}",
+    ) {
+        let section = json!({
+            "smtp": "smtps://smtp.example.com",
+            "from": format!("{name} <workflows@example.com>"),
+            "reply_to": format!("{name} <answers@example.com>"),
+        });
+        let Ok(config) = serde_json::from_value::<EmailConfig>(section) else {
+            return Ok(());
+        };
+        let mut account = config.validate().unwrap();
+        let is_set = account.headers.set("X-Own", &header).is_ok();
+        let mail = mail_of(&account, &Message::new("nightly-etl failed", Severity::Error));
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        for line in head.split("\r\n") {
+            prop_assert!(!line.contains(char::is_control), "{line:?}");
+            prop_assert!(line.len() <= 998 && line.is_ascii(), "{line:?}");
+        }
+        let parsed = parse(&mail);
+        let of_one = [
+            (parsed.from().unwrap(), "workflows@example.com"),
+            (parsed.reply_to().unwrap(), "answers@example.com"),
+        ];
+        for (addresses, address) in of_one {
+            prop_assert_eq!(addresses.iter().count(), 1, "{}", head);
+            let one = addresses.first().unwrap();
+            prop_assert_eq!(one.address(), Some(address), "{}", head);
+            prop_assert_eq!(letters(one.name().unwrap_or_default()), letters(shown(&name)), "{}", head);
+        }
+        if is_set {
+            let read = parsed.header_as("X-Own", HeaderForm::Text).remove(0);
+            prop_assert_eq!(letters(read.as_text().unwrap_or_default()), letters(&header), "{}", head);
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Open sessions that wait for the next mail, never more than the account allows.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::session::{Session, Site, Stopped};
+use crate::dialogue::Stopped;
+use crate::session::{Session, Site};
 use crate::smtp::{Fault, Stage};
 
 /// How long a session waits for the next mail. Servers give up after five minutes at the earliest
@@ -23,7 +25,44 @@ const MOST: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Pool {
     room: Semaphore,
-    idle: Mutex<Vec<Session>>,
+    idle: Arc<Mutex<Idle>>,
+    /// Closes what waited for too long; it ends with the pool.
+    sweeping: Mutex<JoinSet<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    sessions: Vec<Session>,
+    /// Whether somebody looks after them.
+    is_swept: bool,
+}
+
+impl Idle {
+    /// Closes the sessions that are too old or that the server ended.
+    fn sweep(&mut self) {
+        self.sessions
+            .retain_mut(|session| session.used.elapsed() < IDLE && session.is_in_step());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sweeps whenever a session gets too old, until none is left. The sessions are the pool's: they
+/// end with it, and say so.
+async fn sweep(idle: Weak<Mutex<Idle>>) {
+    while let Some(next) = idle.upgrade().and_then(|idle| next_sweep(&idle)) {
+        sleep_until(next).await;
+    }
+}
+
+fn next_sweep(idle: &Mutex<Idle>) -> Option<Instant> {
+    let mut idle = lock(idle);
+    idle.sweep();
+    let oldest = idle.sessions.iter().map(|session| session.used).min();
+    idle.is_swept = oldest.is_some();
+    Some(oldest? + IDLE)
 }
 
 /// A session in use, and the place that it takes.
@@ -39,7 +78,8 @@ impl Pool {
     pub(crate) fn new(connections: usize) -> Self {
         Self {
             room: Semaphore::new(connections),
-            idle: Mutex::default(),
+            idle: Arc::default(),
+            sweeping: Mutex::default(),
         }
     }
 
@@ -93,17 +133,23 @@ impl Pool {
 
     /// Takes the session that was used last out of those that wait; the others grow old and go.
     fn waiting(&self) -> Option<Session> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain_mut(|session| session.used.elapsed() < IDLE && session.is_in_step());
-        idle.pop()
+        let mut idle = lock(&self.idle);
+        idle.sweep();
+        idle.sessions.pop()
     }
 
     /// Keeps a session for the next mail, if it can carry one.
     pub(crate) fn keep(&self, taken: Taken<'_>) {
         let mut session = taken.session;
         if session.transactions < MOST && session.is_in_step() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(session);
+            let mut idle = lock(&self.idle);
+            idle.sessions.push(session);
+            if !idle.is_swept {
+                idle.is_swept = true;
+                let mut sweeping = lock(&self.sweeping);
+                while sweeping.try_join_next().is_some() {}
+                sweeping.spawn(sweep(Arc::downgrade(&self.idle)));
+            }
         }
         // Only now: whoever comes next finds the session.
         drop(taken.place);

@@ -9,18 +9,19 @@ use lettre::Address;
 use lettre::transport::smtp::extension::ClientId;
 use notify_core::outcome::clean;
 use notify_core::{
-    DeliveryContext, EmailAddress, Malformed, Outcome, Prepared, Reason, Receipt, Secrets,
-    Stage as Tried, Transport,
+    DeliveryContext, EmailAddress, Malformed, Outcome, Prepared, Reason, Receipt, Recipient,
+    Secrets, Stage as Tried, Transport,
 };
 use tokio::time::Instant;
 
 use crate::account::EmailAccount;
 use crate::address::{self, Mailbox};
 use crate::auth::Login;
+use crate::dialogue::Stopped;
 use crate::message::{message_id, without_unicode_addresses};
 use crate::pool::Pool;
 use crate::server::Security;
-use crate::session::{Envelope, Passed, Session, Site, Stopped};
+use crate::session::{Envelope, Passed, Session, Site};
 use crate::smtp::{Fault, Stage, data_block, outcome};
 use crate::tls::Tls;
 
@@ -202,7 +203,7 @@ impl Transport for SmtpTransport {
         outcomes.into_iter().flatten().collect()
     }
 
-    async fn check(&self, _: &DeliveryContext<'_>) -> Vec<Tried> {
+    async fn check(&self, _: &DeliveryContext<'_>, _: &[Recipient]) -> Vec<Tried> {
         let until = Instant::now() + self.timeout;
         let mut passed = Vec::new();
         let opened = Session::open(&self.site, until, &mut passed).await;

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use notify_core::outcome::clean;
 use notify_core::{
     Account, Cause, Delivery, DeliveryContext, Outcome, Past, Prepared, Reconciled, TerminalPhase,
     WorkflowEnded, time,
@@ -108,8 +109,19 @@ async fn attempted(shared: &Shared, snapshot: &Snapshot, batch: &[Leased]) -> Ve
     let seal = Some(seal);
     one_for_each(outcomes.ok(), batch.len(), deadline)
         .into_iter()
+        .map(|outcome| explained(account, outcome))
         .map(|outcome| Attempted::Outcome { outcome, seal })
         .collect()
+}
+
+/// Adds to a refusal what is to be done about it, where the account knows: it stands on record with
+/// the vendor's words.
+fn explained(account: &dyn Account, mut outcome: Outcome) -> Outcome {
+    let fix = account.explain(&outcome);
+    if let (Outcome::Rejected { detail, .. }, Some(fix)) = (&mut outcome, fix) {
+        *detail = clean(&format!("{detail}; {fix}"));
+    }
+    outcome
 }
 
 /// Makes the vendor's form of a delivery.
@@ -134,7 +146,11 @@ fn prepare(
         since: None,
     });
     let summary = leased.summary.as_ref().map(summary_message);
-    let message = summary.unwrap_or_else(|| message(event, &past, ready.template.as_ref()));
+    // A success that the notification does not name ends what is open: the author's words are about
+    // something else.
+    let is_named = ready.notification.phases().contains(event.phase);
+    let template = ready.template.as_ref().filter(|_| is_named);
+    let message = summary.unwrap_or_else(|| message(event, &past, template));
     Prepared {
         id,
         recipient: recipient.clone(),

@@ -2,7 +2,7 @@
 
 use notify_core::AccountId;
 use notify_outbox::OutboxError;
-use notify_outbox::settle::Release;
+use notify_outbox::settle::{Release, SILENT_ATTEMPTS};
 
 use crate::lane;
 use crate::ledger::Ledger;
@@ -113,8 +113,8 @@ fn set_free(ledger: &Ledger<'_>, account: &str) -> Result<u64, OutboxError> {
         (account, ledger.now.as_micros()),
     )?;
     for lane in &lanes {
-        let open = "UPDATE notify_lane SET gate_at = 0, silent = 0, full = NULL WHERE seq = ?1";
-        ledger.change(doing, open, [lane])?;
+        let open = "UPDATE notify_lane SET gate_at = 0, silent = ?2, full = NULL WHERE seq = ?1";
+        ledger.change(doing, open, (lane, SILENT_ATTEMPTS))?;
     }
     lane::refresh(ledger, lanes)?;
     Ok(u64::try_from(freed).unwrap_or(u64::MAX))

@@ -59,8 +59,8 @@ pub trait Outbox: Debug + Send + Sync {
     /// Stores what came of an attempt. A stale lease changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, OutboxError>;
 
-    /// Lets paused accounts work again: what was held for them becomes due. Gives how many
-    /// deliveries that set free.
+    /// Lets paused accounts work again: what was held for them becomes due, though each lane carries
+    /// one delivery at a time until one is answered. Gives how many deliveries that set free.
     async fn resume(&self, accounts: Vec<AccountId>) -> Result<u64, OutboxError>;
 
     /// Makes deliveries due now, as if they were new: what is held, rejected, expired or waits.

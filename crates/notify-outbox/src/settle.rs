@@ -129,6 +129,8 @@ pub const SILENT_ATTEMPTS: u32 = 3;
 ///
 /// A quiet lane sends one delivery at a time, so that a dead vendor takes neither the places of the
 /// living nor the attempts of everything that waits for it. The first answer of any kind ends it.
+/// A lane that was paused begins as a quiet one: where nothing has been mended, one delivery finds
+/// that out for all.
 pub fn quiet(silent_attempts: u32) -> Option<Duration> {
     let over = silent_attempts.checked_sub(SILENT_ATTEMPTS)?;
     let wait = Duration::from_secs(5).saturating_mul(1 << over.min(10));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use notify_core::secret::{ExposeSecret, SecretString};
-use notify_core::{DeliveryContext, Malformed, Outcome, Prepared, Reason, Stage, Transport};
+use notify_core::{
+    DeliveryContext, Malformed, Outcome, Prepared, Reason, Recipient, Stage, Transport,
+};
 use notify_http::{BaseUrl, HttpClient, Post, Response};
 use serde_json::{Map, Value};
 
@@ -129,10 +131,10 @@ impl Transport for EventsTransport {
         outcomes
     }
 
-    async fn check(&self, cx: &DeliveryContext<'_>) -> Vec<Stage> {
-        let mut stages = Vec::with_capacity(self.keys.len());
-        for service in self.keys.keys() {
-            let stage = self.check_service(cx, service).await;
+    async fn check(&self, cx: &DeliveryContext<'_>, to: &[Recipient]) -> Vec<Stage> {
+        let mut stages = Vec::with_capacity(to.len());
+        for service in to {
+            let stage = self.check_service(cx, service.as_str()).await;
             let failed = stage.outcome.is_some();
             stages.push(stage);
             if failed {

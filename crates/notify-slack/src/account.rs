@@ -66,29 +66,34 @@ impl SlackAccount {
             ("icon_url", options.icon_url.is_some()),
         ];
         let said = said.into_iter().filter(|(_, is_said)| *is_said);
-        let said: Vec<String> = said.map(|(key, _)| format!("`{key}`")).collect();
-        if said.is_empty() {
+        let said: Vec<&str> = said.map(|(key, _)| key).collect();
+        let Some(first) = said.first() else {
             return Ok(());
-        }
+        };
         let message = format!(
-            "Slack ignores {} here: `{}` posts through a webhook",
-            said.join(", "),
+            "Slack ignores `{}` here: `{}` posts through a webhook",
+            said.join("`, `"),
             self.id
         );
-        Err(Problem::new(Code::WRONG_VALUE, Path::root(), message)
-            .help("remove it, or use an account with a `token`"))
+        Err(
+            Problem::new(Code::WRONG_VALUE, Path::root().then(*first), message)
+                .help("remove it, or use an account with a `token`")
+                .at_key(),
+        )
     }
 }
 
 /// Finds what of a notification contradicts itself.
 fn check_options(options: &SlackOptions) -> Result<(), Problem> {
     if options.broadcast && options.thread.is_none() {
+        let place = Path::root().then("broadcast");
         let message = "`broadcast` shows replies in the channel, and there is no `thread`";
-        return Err(Problem::new(Code::WRONG_VALUE, Path::root(), message)
-            .help("add `thread: workflow`, or remove `broadcast`"));
+        return Err(Problem::new(Code::WRONG_VALUE, place, message)
+            .help("add `thread: workflow`, or remove `broadcast`")
+            .at_key());
     }
     if options.icon_emoji.is_some() && options.icon_url.is_some() {
-        return Err(two_icons(Path::root()));
+        return Err(two_icons(Path::root().then("icon_url")));
     }
     Ok(())
 }
@@ -150,9 +155,15 @@ impl Account for SlackAccount {
             Action::Close => Vec::new(),
             _ => options.mention.iter().map(Mention::from).collect(),
         };
+        // A success that the notification does not name ends what is open: the author's blocks speak
+        // of something else.
+        let is_named = delivery
+            .notification
+            .phases()
+            .contains(delivery.event.phase);
         let manner = Manner {
             mentions,
-            raw: options.blocks.as_ref(),
+            raw: options.blocks.as_ref().filter(|_| is_named),
             colour: colour(delivery.event.phase, message.severity),
         };
         let content = message::content(message, &manner);
@@ -222,7 +233,8 @@ impl Account for SlackAccount {
                 Ok(Arc::new(TokenTransport::new(client, base_url, token, look)))
             }
             Way::Webhook { url } => {
-                let url = SecretUrl::new(secrets.get(url)?.expose_secret())?;
+                let url = secrets.get(url)?;
+                let url = SecretUrl::new(url.expose_secret()).map_err(|why| not_a_webhook(&why))?;
                 let client = self.client(url.wire(), secrets)?;
                 Ok(Arc::new(WebhookTransport::new(client, url)))
             }
@@ -253,6 +265,16 @@ fn check_token(token: &SecretString) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// Says which address is wrong, and where the right one is.
+fn not_a_webhook(why: &Malformed) -> Malformed {
+    Malformed::new(format!(
+        "`webhook_url` leads to no webhook: {}",
+        why.message
+    ))
+    .help("copy the webhook's URL from “Incoming Webhooks” of the app")
+    .sensitive()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,5 +296,13 @@ mod tests {
             assert!(refused.sensitive, "{bad}");
             assert!(!format!("{refused:?}").contains("hunter2"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_webhooks_address_that_is_none_is_named_and_not_repeated() {
+        let why = SecretUrl::new("hunter2").unwrap_err();
+        let refused = not_a_webhook(&why);
+        assert!(refused.message.starts_with("`webhook_url`"), "{refused}");
+        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
     }
 }

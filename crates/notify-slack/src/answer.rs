@@ -67,6 +67,7 @@ pub(crate) fn answer(method: &str, response: &Response) -> Result<Value, Refusal
 fn refusal(method: &str, json: &Value, retry_after: Option<Duration>) -> Refusal {
     let code = json.get("error").and_then(Value::as_str);
     let detail = detail(method, code, json);
+    let is_about_one = code.is_some_and(|code| is_about_one(method, code, json));
     // A code that Slack added since then speaks of the request: those that pass are few and stable.
     let class = code.and_then(classify);
     let outcome = match class.unwrap_or(Class::Rejected(Reason::Payload)) {
@@ -80,10 +81,25 @@ fn refusal(method: &str, json: &Value, retry_after: Option<Duration>) -> Refusal
             scope: Scope::Lane,
         },
         Class::Unknown => Outcome::unknown(Cause::Unavailable, detail),
+        Class::Rejected(reason) if is_about_one => Outcome::rejected(reason, detail).in_lane(),
         Class::Rejected(reason) => Outcome::rejected(reason, detail),
     };
     let code = code.map(str::to_owned);
     Refusal { outcome, code }
+}
+
+/// Tells whether a token may not do what this one delivery needs, and may well post others: look a
+/// person up, open a conversation, post under another name.
+fn is_about_one(method: &str, code: &str, json: &Value) -> bool {
+    let posts = matches!(method, "chat.postMessage" | "chat.update");
+    let needed = json.get("needed").and_then(Value::as_str);
+    match code {
+        "missing_scope" => {
+            !posts || matches!(needed, Some("chat:write.customize" | "chat:write.public"))
+        }
+        "no_permission" | "not_allowed_token_type" | "access_denied" => !posts,
+        _ => false,
+    }
 }
 
 /// Puts together what Slack says about a refusal.

@@ -13,8 +13,7 @@ use crate::rich_text::{self, MAX_URL, section};
 use crate::text::{escaped, units};
 
 const MAX_HEADER: usize = 150;
-/// A section holds ten fields of 2,000 characters.
-const MAX_FIELDS: usize = 10;
+/// What Slack takes of a field in a section, and more than anybody reads in a line.
 const MAX_FIELD: usize = 2_000;
 const MAX_FOOTER: usize = 1_000;
 const MAX_BUTTONS: usize = 25;
@@ -78,11 +77,9 @@ fn lower(block: &Block, blocks: &mut Vec<Value>) {
             }
         }
         Block::Fields(fields) => {
-            for fields in fields.chunks(MAX_FIELDS) {
-                let fields: Vec<_> = fields.iter().filter_map(field).collect();
-                if !fields.is_empty() {
-                    blocks.push(json!({"type": "section", "fields": fields}));
-                }
+            let fields: Vec<_> = fields.iter().filter_map(field).collect();
+            if !fields.is_empty() {
+                blocks.push(json!({"type": "rich_text", "elements": fields}));
             }
         }
         Block::Code(code) => {
@@ -106,10 +103,20 @@ fn line(inlines: &[Inline], style: Style) -> Option<Value> {
     (!is_blank).then(|| rich_text::block(&section(inlines, style)))
 }
 
+/// Makes a line of a field. Its label is bold, which a section's own fields can only be where the
+/// value is markup too.
 fn field(Field { label, value }: &Field) -> Option<Value> {
-    let text = format!("{label}\n{}", value.trim());
-    let text = text.trim();
-    (!text.is_empty()).then(|| plain_text(&shorten(text, MAX_FIELD, escaped)))
+    let value = shorten(value.trim(), MAX_FIELD, escaped);
+    let label = match (label.trim(), &*value) {
+        ("", "") => return None,
+        ("", _) => String::new(),
+        (label, "") => shorten(label, MAX_FIELD, escaped).into_owned(),
+        (label, _) => format!("{}: ", shorten(label, MAX_FIELD, escaped)),
+    };
+    let mut style = Style::default();
+    style.strong = true;
+    let label = Inline::Text { text: label, style };
+    Some(section(&[label, Inline::plain(value)], Style::default()))
 }
 
 /// Makes buttons of what may be opened, and text of the rest.

@@ -10,6 +10,9 @@ pub(crate) fn explain(outcome: &Outcome) -> Option<String> {
     else {
         return None;
     };
+    if let Some(fix) = unknown_authority(detail) {
+        return Some(fix.to_owned());
+    }
     let (_, said) = detail.split_once(": ")?;
     let code = said.split([';', ' ']).next()?;
     if code == "missing_scope" {
@@ -26,6 +29,19 @@ pub(crate) fn explain(outcome: &Outcome) -> Option<String> {
         });
     }
     fix(code).map(str::to_owned)
+}
+
+/// Says what mends a connection that one side does not trust, by the words of the TLS library.
+fn unknown_authority(detail: &str) -> Option<&'static str> {
+    if detail.contains("UnknownIssuer") {
+        return Some(
+            "nobody whom this machine trusts signed the certificate: name the authority, mostly that of \
+             a proxy, with `tls = { ca_file = \"/etc/ssl/corp.pem\" }`",
+        );
+    }
+    detail
+        .contains("CertificateRequired")
+        .then_some("the server wants to know who calls: give `tls` a `cert_file` and its `key`")
 }
 
 /// Returns the word after these words.
@@ -142,6 +158,14 @@ mod tests {
                 "nobody in the workspace",
             ),
             ("HTTP 404: no_service", "make a new one"),
+            (
+                "client error (Connect): invalid peer certificate: UnknownIssuer",
+                "name the authority",
+            ),
+            (
+                "connection error: received fatal alert: CertificateRequired",
+                "`cert_file`",
+            ),
         ];
         for (detail, expected) in table {
             let said = explain(&Outcome::rejected(Reason::Auth, detail)).unwrap_or_default();

@@ -9,6 +9,7 @@ mod any_message;
 mod schema;
 
 use notify_core::content::{self, Action as Link, Block, Field, Inline, Mention, Style};
+use notify_core::fit::shorten;
 use notify_core::{
     AccountId, Action, Delivery, DeliveryId, Execution, Message, Receipt, Registry, TerminalPhase,
     Timestamp, WorkflowEnded, WorkflowName,
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use self::any_message::{any_message, is_shown, laws};
 use crate::DESCRIPTOR;
 use crate::message::{Manner, content, fitted};
+use crate::text::escaped;
 
 /// Lists all blocks of a call from top to bottom.
 fn blocks(body: &Value) -> Vec<Value> {
@@ -49,10 +51,6 @@ fn read(value: &Value, seen: &mut Vec<Seen>) {
     };
     match value["type"].as_str().unwrap() {
         "header" | "button" => seen.push(plain(&value["text"])),
-        "section" => {
-            assert!(value.get("text").is_none() && list("fields").len() <= 10);
-            seen.extend(list("fields").iter().map(plain));
-        }
         "context" => seen.extend(list("elements").iter().map(plain)),
         "actions" | "rich_text" | "rich_text_list" => {
             for value in list("elements") {
@@ -73,13 +71,13 @@ fn read(value: &Value, seen: &mut Vec<Seen>) {
 
 /// One text that a reader must see.
 #[derive(Debug)]
-enum Told<'a> {
+enum Told {
     Plain(String),
-    Line(&'a [Inline], bool),
+    Line(Vec<Inline>, bool),
 }
 
 /// Lists what a fitted message tells, with these of its actions as buttons.
-fn tell<'a>(message: &'a Message, buttons: &[&str]) -> Vec<Told<'a>> {
+fn tell(message: &Message, buttons: &[&str]) -> Vec<Told> {
     let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
     let mut told = vec![Told::Plain(or(&message.headline, "A workflow ended"))];
     for block in &message.blocks {
@@ -87,15 +85,14 @@ fn tell<'a>(message: &'a Message, buttons: &[&str]) -> Vec<Told<'a>> {
             Block::Text(inlines) | Block::Heading(inlines) => {
                 let is_blank = content::plain_text(inlines).trim().is_empty();
                 let is_heading = matches!(block, Block::Heading(_));
-                told.extend((!is_blank).then_some(Told::Line(inlines, is_heading)));
+                told.extend((!is_blank).then_some(Told::Line(inlines.clone(), is_heading)));
             }
             Block::Items { items, .. } => {
-                told.extend(items.iter().map(|item| Told::Line(item, false)));
+                told.extend(items.iter().map(|item| Told::Line(item.clone(), false)));
             }
             Block::Fields(fields) => {
-                let text = |field: &Field| format!("{}\n{}", field.label, field.value.trim());
-                let texts = fields.iter().map(|field| text(field).trim().to_owned());
-                told.extend(texts.filter(|text| !text.is_empty()).map(Told::Plain));
+                let lines = fields.iter().map(line_of);
+                told.extend(lines.flatten().map(|line| Told::Line(line, false)));
             }
             Block::Code(code) => {
                 let code = code.trim_end().trim_start_matches('\n');
@@ -120,6 +117,24 @@ fn tell<'a>(message: &'a Message, buttons: &[&str]) -> Vec<Told<'a>> {
     let footer = message.footer.clone().filter(|footer| !footer.is_empty());
     told.extend(footer.map(Told::Plain));
     told
+}
+
+/// Gives the line of a field; none where it says nothing.
+fn line_of(Field { label, value }: &Field) -> Option<Vec<Inline>> {
+    let (label, value) = (label.trim(), value.trim());
+    let colon = match (label, value) {
+        ("", "") => return None,
+        ("", _) | (_, "") => "",
+        _ => ": ",
+    };
+    let mut style = Style::default();
+    style.strong = true;
+    let short = |text: &str| shorten(text, 2_000, escaped).into_owned();
+    let text = format!("{}{colon}", short(label));
+    Some(vec![
+        Inline::Text { text, style },
+        Inline::plain(short(value)),
+    ])
 }
 
 /// Tells whether a line's elements say what its inlines say, and call nobody else.
@@ -287,12 +302,6 @@ proptest! {
         for block in blocks {
             let most = match block["type"].as_str().unwrap() {
                 "header" => 150,
-                "section" => {
-                    let fields = block["fields"].as_array().unwrap();
-                    prop_assert!((1..=10).contains(&fields.len()));
-                    prop_assert!(fields.iter().all(|field| chars(&field["text"]) <= 2_000));
-                    continue;
-                }
                 "context" => {
                     prop_assert_eq!(block["elements"].as_array().unwrap().len(), 1);
                     prop_assert!(chars(&block["elements"][0]["text"]) <= 3_000);

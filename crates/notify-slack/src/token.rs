@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use notify_core::secret::SecretString;
 use notify_core::{
-    Cause, DeliveryContext, Outcome, Prepared, Reason, Receipt, Reconciled, SlackRecipient, Stage,
-    Transport,
+    Cause, DeliveryContext, Outcome, Prepared, Reason, Receipt, Recipient, Reconciled,
+    SlackRecipient, Stage, Transport,
 };
 use notify_http::{BaseUrl, HttpClient, Post, Response};
 use serde_json::{Map, Value, json};
@@ -295,7 +295,7 @@ impl Transport for TokenTransport {
         self.search(cx, delivery).await
     }
 
-    async fn check(&self, cx: &DeliveryContext<'_>) -> Vec<Stage> {
+    async fn check(&self, cx: &DeliveryContext<'_>, _: &[Recipient]) -> Vec<Stage> {
         let host = self.base_url.join("").to_string();
         let (reply, scopes) = match self.auth_test(cx).await {
             Ok(answered) => answered,

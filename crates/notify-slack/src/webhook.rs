@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use notify_core::{
-    Cause, DeliveryContext, Outcome, Prepared, Reason, Receipt, SlackRecipient, Stage, Transport,
+    Cause, DeliveryContext, Outcome, Prepared, Reason, Receipt, Recipient, SlackRecipient, Stage,
+    Transport,
 };
 use notify_http::{HttpClient, Post, SecretUrl};
 
@@ -79,7 +80,7 @@ impl Transport for WebhookTransport {
 
     /// Posts a message without any content: Slack refuses it, and says so in other words where
     /// there is no such webhook.
-    async fn check(&self, cx: &DeliveryContext<'_>) -> Vec<Stage> {
+    async fn check(&self, cx: &DeliveryContext<'_>, _: &[Recipient]) -> Vec<Stage> {
         let post = Post::json_to_secret(&self.url, "{}");
         let response = match self.client.send(post, cx.clock).await {
             Ok(response) => response,

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod embed;
 pub mod fake;
 pub mod outbox;
+pub mod page;
 pub mod provider;
 pub mod simulator;
 

@@ -160,6 +160,7 @@ macro_rules! outbox_suite {
                 several_accounts_are_resumed_in_one_call
                 what_waits_for_a_replay_is_not_resumed
                 who_resumes_an_account_opens_the_lanes_of_what_was_held
+                what_is_set_free_goes_one_at_a_time_until_one_is_answered
                 what_was_on_the_wire_when_its_account_was_paused_is_held_too
                 events_that_nobody_could_plan_are_looked_at_anew
                 what_no_engine_serves_is_given_up_when_it_is_too_old

@@ -146,6 +146,20 @@ notifications:
 }
 
 #[test]
+fn a_secret_of_the_wrong_form_is_warned_about_before_anything_is_sent() {
+    let folder = sound();
+    fs::write(folder.path().join("token"), "hunter2").unwrap();
+    let output = check(folder.path(), &["jobs.yaml"]);
+    assert_eq!(output.status.code(), Some(0));
+    let said = text(&output.stderr);
+    assert!(said.contains("this is not a Slack token"), "{said}");
+    assert!(said.contains("[notify.toml:8:"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    let found = document(&check(folder.path(), &["jobs.yaml", "--json"]));
+    assert_eq!(found["counts"]["warnings"], 1);
+}
+
+#[test]
 fn everything_in_force_is_printed_with_where_it_came_from_and_no_secret() {
     let folder = sound();
     let output = check(folder.path(), &["jobs.yaml", "--effective"]);

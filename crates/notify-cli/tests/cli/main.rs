@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod emit;
 mod examples;
+mod gone;
 mod installation;
 mod mistakes;
 mod outbox;

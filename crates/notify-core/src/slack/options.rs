@@ -37,7 +37,7 @@ pub struct SlackOptions {
     /// What goes into one thread: all ends of the workflow, or all of one execution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<Thread>,
-    /// Whether what goes into a thread is shown in the channel too.
+    /// Whether every reply in the thread, each repeat as well as the end, is shown in the channel too.
     #[serde(skip_serializing_if = "is_false")]
     pub broadcast: bool,
     /// Whether the earlier message is edited when the state changes: `recovered after 42m`.

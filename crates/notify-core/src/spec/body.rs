@@ -49,6 +49,10 @@ impl Registry {
         });
         let to_default = named.is_none();
         let Named { own, redirected } = named.unwrap_or_default();
+        let is_all_redirected = own.recipients.is_empty() && !redirected.recipients.is_empty();
+        if is_all_redirected {
+            problems.extend(of_nobody(&rest, descriptor));
+        }
         let account = rest.remove("account");
         let account =
             account.map(|account| problems.absorb(&root.then("account"), load::typed(&account)));
@@ -66,7 +70,6 @@ impl Registry {
         // Without options of its own it can be checked all the same.
         let options = options.or_else(|| descriptor.load_no_options().ok());
         let mut bodies = Vec::new();
-        let is_all_redirected = own.recipients.is_empty() && !redirected.recipients.is_empty();
         match (account, options) {
             // Nobody knows which account is meant.
             (Some(None), _) | (_, None) => {}
@@ -191,6 +194,24 @@ impl List {
             self.places.push(place);
         }
     }
+}
+
+/// Refuses what is said of recipients of the kind where all belong to another: it would change
+/// nothing.
+fn of_nobody(body: &Map<String, Value>, descriptor: &ProviderDescriptor) -> Vec<Problem> {
+    let other = descriptor.redirect.map_or("", |redirect| redirect.kind);
+    let own = descriptor.kind;
+    let idle = body.keys().filter(|key| *key != "template");
+    let refuse = |key: &String| {
+        let message = format!("everybody here is a recipient of `{other}`, and this is of `{own}`");
+        let place = Path::root().then(key.as_str());
+        Problem::new(Code::WRONG_VALUE, place, message)
+            .help(format!(
+                "leave it out, or write the notification under `{other}`"
+            ))
+            .at_key()
+    };
+    idle.map(refuse).collect()
 }
 
 /// Adds the keys that every kind has to the help of an unknown one.

@@ -239,6 +239,19 @@ fn what_is_wrong_with_a_redirected_recipient_is_said_where_it_is_declared() {
 }
 
 #[test]
+fn what_would_be_said_of_nobody_is_refused() {
+    let body = json!({"to": "ops@a.co", "account": "nosuch", "severity": "info", "template": "x"});
+    let notification = json!({"phases": "failed", "pagerduty": body});
+    let problems = registry().load_rule(&notification).unwrap_err();
+    let expected = ["pagerduty.account", "pagerduty.severity"];
+    let expected = expected.map(|place| (Code::WRONG_VALUE, place.to_owned()));
+    assert_eq!(said(&problems), expected);
+    let message = &problems.iter().next().unwrap().message;
+    let expected = "everybody here is a recipient of `email`, and this is of `pagerduty`";
+    assert_eq!(message, expected);
+}
+
+#[test]
 fn a_kind_that_is_not_linked_in_takes_nothing_over() {
     use notify_core::{Email, NotificationKind, PagerDuty, Registry};
 

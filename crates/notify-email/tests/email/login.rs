@@ -195,7 +195,8 @@ async fn the_certificate_of_the_account_is_shown_to_who_asks_for_one() {
         let account = crate::load(&section);
         let secrets = notify_core::Secrets::resolve(account.secrets(), &Keys(authority.clone()));
         let transport = account.connect(&secrets).unwrap();
-        let outcome = first(&Client { account, transport }).await;
+        let client = Client { account, transport };
+        let outcome = first(&client).await;
         let expected = if shows {
             "rejected policy"
         } else {
@@ -203,6 +204,8 @@ async fn the_certificate_of_the_account_is_shown_to_who_asks_for_one() {
         };
         assert!(short(&outcome).starts_with(expected), "{outcome:?}");
         assert_eq!(served.join().unwrap(), shows);
+        let words = client.account.explain(&outcome).unwrap_or_default();
+        assert_eq!(words.contains("`tls.cert_file`"), !shows, "{outcome:?}");
     }
 }
 
@@ -238,7 +241,7 @@ async fn check(client: &Client) -> Vec<Stage> {
     let clock = SystemClock;
     client
         .transport
-        .check(&DeliveryContext::new(1, &clock))
+        .check(&DeliveryContext::new(1, &clock), &[])
         .await
 }
 
@@ -276,6 +279,22 @@ async fn a_check_ends_with_the_first_stage_that_fails() {
             SmtpScript::default().auth("535 5.7.8 no: hunter2-and-more"),
             "auth",
             "535 5.7.8 no: [secret]",
+        ),
+        // Cut off, and over two lines.
+        (
+            SmtpScript::default().auth("500-what is AG9wcwBodW50ZXIyLWFu\r\n500 ZC1tb3Jl"),
+            "auth",
+            "500 what is [secret] [secret]",
+        ),
+        (
+            SmtpScript::default().auth("what is AUTH PLAIN AG9wcwBodW50ZXIyLWFu"),
+            "auth",
+            "not a reply: what is AUTH PLAIN [secret]",
+        ),
+        (
+            SmtpScript::default().auth("354 go"),
+            "auth",
+            "unexpected reply 354 go",
         ),
     ];
     for (script, name, said) in table {

@@ -1,7 +1,6 @@
 //! The provider's page: every key, every example and every answer on it is held against the program.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use notify_config::{Definitions, Settings, Source, Variables, config};
@@ -9,39 +8,17 @@ use notify_core::email::FlyteKey;
 use notify_core::{Registry, schema};
 use notify_email::DESCRIPTOR;
 use notify_testkit::fake::{SmtpAct, SmtpFake, SmtpScript};
-use serde_json::{Value, json};
+use notify_testkit::page::{Page, keys};
+use serde_json::json;
 
 use crate::reuse::Client;
 use crate::{Fixed, with_login};
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers/email.md");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// Lists the blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let page = page();
-    let blocks = page.split(&fence).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-/// Lists the rows of the table under a heading, each as its cells.
-fn rows(heading: &str) -> Vec<Vec<String>> {
-    let page = page();
-    let (_, section) = page.split_once(&format!("{heading}\n")).unwrap();
-    let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
-    lines
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
-        })
-        .collect()
+fn page() -> Page {
+    Page::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/providers/email.md"
+    ))
 }
 
 fn registry() -> Registry {
@@ -50,7 +27,7 @@ fn registry() -> Registry {
 
 #[test]
 fn every_example_of_settings_and_definitions_loads() {
-    let (tomls, yamls) = (blocks("toml"), blocks("yaml"));
+    let (tomls, yamls) = (page().blocks("toml"), page().blocks("yaml"));
     assert_eq!((tomls.len(), yamls.len()), (6, 3));
     let none = Variables::of([("", ""); 0]);
     for toml in &tomls {
@@ -67,26 +44,6 @@ fn every_example_of_settings_and_definitions_loads() {
     }
 }
 
-/// Lists the keys of a struct in a document, with those of the structs below it.
-fn keys(document: &Value, of: &Value, before: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (key, of) in of["properties"].as_object().unwrap() {
-        found.insert(format!("{before}{key}"));
-        let refers = [
-            &of["$ref"],
-            &of["anyOf"][0]["$ref"],
-            &of["allOf"][0]["$ref"],
-        ];
-        for name in refers.into_iter().filter_map(Value::as_str) {
-            let below = &document["$defs"][name.strip_prefix("#/$defs/").unwrap()];
-            if below["properties"].is_object() && before.is_empty() {
-                found.append(&mut keys(document, below, &format!("{key}.")));
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn every_key_is_on_the_page_with_its_default_and_no_other() {
     let document = |section: fn(&mut schemars::SchemaGenerator) -> schema::Schema| {
@@ -100,12 +57,12 @@ fn every_key_is_on_the_page_with_its_default_and_no_other() {
         ("## The account", &account),
         ("## A notification", &options),
     ] {
-        let rows = rows(heading);
+        let rows = page().rows(heading);
         let named: BTreeSet<String> = rows
             .iter()
             .map(|row| row[0].trim_matches('`').to_owned())
             .collect();
-        assert_eq!(named, keys(document, document, ""), "{heading}");
+        assert_eq!(named, keys(document, document), "{heading}");
         for row in rows {
             let (key, default) = (row[0].trim_matches('`'), row[2].trim_matches('`'));
             let timeouts = &document["$defs"]["EmailTimeouts"]["properties"];
@@ -182,14 +139,14 @@ fn the_schema_of_a_notification_agrees_with_the_reader_wherever_it_can() {
 
 #[test]
 fn every_key_of_flytes_is_on_the_page_and_no_other() {
-    let rows = rows("## Templates of Flyte");
+    let rows = page().rows("## Templates of Flyte");
     let named: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
     assert_eq!(named, FlyteKey::ALL.map(FlyteKey::name));
 }
 
 #[tokio::test]
 async fn every_answer_on_the_page_comes_to_what_the_page_says() {
-    let rows = rows("## What answers mean");
+    let rows = page().rows("## What answers mean");
     assert_eq!(rows.len(), 22);
     for row in rows {
         let [stage, answer, expected] = row.as_slice() else {

@@ -230,6 +230,21 @@ async fn connections_that_waited_are_looked_at_and_old_ones_left() {
 }
 
 #[tokio::test]
+async fn a_connection_that_waited_for_a_minute_is_closed_without_a_further_mail() {
+    let fake = SmtpFake::start(SmtpScript::default());
+    let client = Client::to(&fake);
+    assert_eq!(client.send(1).await, "delivered");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    // EHLO, MAIL, RCPT, DATA, and now QUIT.
+    fake.until(|seen| seen.requests == 5).await;
+    assert_eq!(fake.mails()[0].commands.last().unwrap(), "QUIT");
+    assert_eq!(client.send(2).await, "delivered");
+    assert_eq!(fake.progress().connections, 2);
+}
+
+#[tokio::test]
 async fn there_are_never_more_connections_than_the_account_says() {
     let fake = SmtpFake::start(SmtpScript::default());
     let mut section = section(&format!("smtp+plaintext://{}", fake.address()));

@@ -333,7 +333,7 @@ fn a_mail_in_flytes_words_has_its_subject_and_both_parts() {
         "to": "jane@example.org",
         "flyte": {
             "subject": "Execution {{ name }} has {{ phase }}",
-            "body": "<h1>{{ workflow.name }}</h1><p>See the run.{{ error }}</p>",
+            "body": "<h1>{{ workflow.name }}</h1><p>See <a href=\"https://flows.example.com/{{ name }}\">the run</a>.{{ error }}</p>",
         },
     }));
     let prepared = batch(&client, &flyte, "run-17").remove(0);
@@ -341,11 +341,10 @@ fn a_mail_in_flytes_words_has_its_subject_and_both_parts() {
     assert_eq!(parsed.subject(), Some("Execution run-17 has failed"));
     assert_eq!(
         parsed.body_html(0).unwrap().trim_end(),
-        "<h1>nightly-etl</h1><p>See the run.</p>"
+        "<h1>nightly-etl</h1><p>See <a href=\"https://flows.example.com/run-17\">the run</a>.</p>"
     );
-    let text = parsed.body_text(0).unwrap();
-    assert!(
-        text.contains("nightly-etl") && text.contains("See the run."),
-        "{text}"
+    assert_eq!(
+        parsed.body_text(0).unwrap().replace("\r\n", "\n"),
+        "nightly-etl\n\nSee the run (https://flows.example.com/run-17).\n"
     );
 }

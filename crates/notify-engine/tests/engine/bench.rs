@@ -189,6 +189,11 @@ impl Account for FakeAccount {
         Payload::json(&(format!("{action} {headline}{earlier}"), lines))
     }
 
+    fn explain(&self, outcome: &Outcome) -> Option<String> {
+        matches!(outcome, Outcome::Rejected { detail, .. } if detail == "HTTP 410")
+            .then(|| "ask for another address".to_owned())
+    }
+
     fn secrets(&self) -> Vec<&SecretRef> {
         vec![&self.config.token]
     }

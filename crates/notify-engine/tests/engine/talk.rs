@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use notify_core::TerminalPhase::{Failed, Succeeded};
 use notify_core::{Cause, Outcome, Reason, Receipt, phases};
+use notify_outbox::DeliveryQuery;
 use notify_outbox::DeliveryState::{Delivered, Held, Pending};
 
-use crate::bench::{Bench, Script, drain, ended, states, told};
+use crate::bench::{Bench, Script, drain, ended, states, templated, told};
 
 /// Tells of runs one after the other; gives what reached the vendor.
 async fn told_of(bench: &Bench, runs: &[notify_core::TerminalPhase]) -> Vec<String> {
@@ -46,6 +47,22 @@ async fn an_unnamed_success_ends_what_is_open_and_says_nothing_else() {
     let seen = told_of(&bench, &[Succeeded, Failed, Succeeded, Succeeded]).await;
     let expected = ["open etl failed", "close etl succeeded again after ok"];
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn words_of_the_author_are_about_the_phases_that_are_named() {
+    let table = [
+        ("words", phases![Failed], "Recovered"),
+        ("both-words", phases![Failed, Succeeded], "own words"),
+    ];
+    for (account, phases, expected) in table {
+        let bench = Bench::closing(account, vec![templated(phases, "svc", "own words")]);
+        told_of(&bench, &[Failed]).await;
+        assert!(bench.details().concat().contains("own words"));
+        told_of(&bench, &[Failed, Succeeded]).await;
+        let last = bench.details().concat();
+        assert!(last.contains(expected), "{last}");
+    }
 }
 
 #[tokio::test]
@@ -131,6 +148,7 @@ async fn different_events_and_notifications_are_never_told_together() {
 async fn a_lane_whose_settings_are_refused_is_left_alone_until_they_change() {
     let bench = Bench::new("lane", vec![told(Failed, &["bad", "good"])]);
     let gone = Outcome::rejected(Reason::Config, "HTTP 410").in_lane();
+    let gone_again = gone.clone();
     bench.script("bad", Script::Give(gone));
     let engine = bench.engine();
     engine.workflow_ended(ended("1", Failed, 1)).await.unwrap();
@@ -143,9 +161,23 @@ async fn a_lane_whose_settings_are_refused_is_left_alone_until_they_change() {
         [Held, Delivered, Held, Delivered]
     );
     assert_eq!(bench.seen().len(), 3);
-    // A start counts as a change.
+    let said = "config: HTTP 410; ask for another address";
+    let held = DeliveryQuery::latest(9).states(&[Held]);
+    for held in engine.deliveries(held).await.unwrap() {
+        assert_eq!(
+            held.reason.as_deref(),
+            Some(said),
+            "with what is to be done"
+        );
+    }
+    // A start counts as a change, which one delivery tries out for all of the lane.
+    bench.script("bad", Script::Give(gone_again));
+    engine.shutdown(Duration::from_secs(5)).await.unwrap();
+    let engine = bench.engine();
+    drain(&engine).await;
+    assert_eq!(bench.seen().len(), 4);
     engine.shutdown(Duration::from_secs(5)).await.unwrap();
     let engine = bench.engine();
     assert!(drain(&engine).await.is_idle());
-    assert_eq!(bench.seen().len(), 5);
+    assert_eq!(bench.seen().len(), 6);
 }

@@ -53,7 +53,7 @@ impl Ledger {
                 }
             }
             if freed {
-                self.change_lane(seq, Lane::clear)?;
+                self.change_lane(seq, Lane::reopen)?;
             }
         }
         Ok(())

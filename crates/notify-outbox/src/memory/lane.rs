@@ -56,10 +56,10 @@ impl Lane {
         Some(not_before.max(self.gate_at).max(self.next_at))
     }
 
-    /// Lets the lane work again at once.
-    pub(super) fn clear(&mut self) {
+    /// Lets the lane work again at once, with one delivery until that is answered.
+    pub(super) fn reopen(&mut self) {
         self.gate_at = open();
-        self.silent = 0;
+        self.silent = settle::SILENT_ATTEMPTS;
     }
 }
 

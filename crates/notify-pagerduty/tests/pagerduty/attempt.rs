@@ -224,20 +224,30 @@ async fn a_key_of_an_event_orchestration_gets_no_change_and_the_reason_is_explai
     assert!(fix.contains("to the service itself"), "{fix}");
 }
 
-async fn check(key: &'static str, script: Vec<Reply>) -> (Vec<Stage>, Vec<Request>) {
+async fn check(
+    key: &'static str,
+    script: Vec<Reply>,
+    services: &[&str],
+) -> (Vec<Stage>, Vec<Request>) {
     let server = HttpFake::start(script);
     let account = account(&server.url(""));
     let secrets = Secrets::resolve(account.secrets(), &One(key));
     let transport = account.connect(&secrets).unwrap();
-    let stages = transport.check(&DeliveryContext::new(1, &Fixed)).await;
+    let to = services.iter().map(|name| Recipient::of(&service(name)));
+    let to: Vec<_> = to.collect();
+    let stages = transport.check(&DeliveryContext::new(1, &Fixed), &to).await;
     assert!(!format!("{stages:?}").contains("hunter2"), "{stages:?}");
     (stages, server.requests())
 }
 
 #[tokio::test]
-async fn a_check_resolves_what_nobody_opened_with_the_key_of_each_service() {
+async fn a_check_resolves_what_nobody_opened_with_the_key_of_each_service_that_is_meant() {
     let taken = Reply::new(202).body(TAKEN);
-    let (stages, requests) = check(OF_RULES, vec![taken.clone(), taken]).await;
+    let (stages, requests) = check(KEY, vec![taken.clone()], &["data-platform"]).await;
+    assert_eq!((stages.len(), requests.len()), (1, 1), "no other is tried");
+    assert_eq!(stages[0].name, "v2/enqueue for data-platform");
+    let both = ["billing", "data-platform"];
+    let (stages, requests) = check(OF_RULES, vec![taken.clone(), taken], &both).await;
     let names: Vec<_> = stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(
         names,
@@ -257,15 +267,16 @@ async fn a_check_resolves_what_nobody_opened_with_the_key_of_each_service() {
 
 #[tokio::test]
 async fn a_check_ends_with_the_first_key_that_is_not_taken() {
+    let both = ["billing", "data-platform"];
     let body = json!({"status": "invalid event", "errors": [format!("Invalid routing key {KEY}")]});
-    let (stages, requests) = check(KEY, vec![Reply::json(400, &body)]).await;
+    let (stages, requests) = check(KEY, vec![Reply::json(400, &body)], &both).await;
     let [stage] = stages.as_slice() else {
         panic!("{stages:?}");
     };
     assert_eq!(class(stage.outcome.as_ref().unwrap()), "rejected auth");
     assert!(stage.said.contains("Invalid routing key [secret]"));
     assert_eq!(requests.len(), 1);
-    let (stages, requests) = check("hunter2", vec![]).await;
+    let (stages, requests) = check("hunter2", vec![], &both).await;
     assert_eq!(
         class(stages[0].outcome.as_ref().unwrap()),
         "rejected config"

@@ -1,7 +1,6 @@
 //! The provider's page: every key, every example and every answer on it is held against the program.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use notify_config::{Definitions, Settings, Source, Variables, config};
@@ -11,6 +10,7 @@ use notify_core::{
 };
 use notify_pagerduty::DESCRIPTOR;
 use notify_testkit::fake::{HttpFake, Reply};
+use notify_testkit::page::{Page, keys};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,34 +18,11 @@ use crate::{
     success,
 };
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers/pagerduty.md");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// Lists the blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let page = page();
-    let blocks = page.split(&fence).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-/// Lists the rows of the table under a heading, each as its cells.
-fn rows(heading: &str) -> Vec<Vec<String>> {
-    let page = page();
-    let (_, section) = page.split_once(&format!("{heading}\n")).unwrap();
-    let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
-    lines
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
-        })
-        .collect()
+fn page() -> Page {
+    Page::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/providers/pagerduty.md"
+    ))
 }
 
 fn registry() -> Registry {
@@ -65,7 +42,7 @@ fn definitions(text: &str) -> Definitions {
 
 #[test]
 fn every_example_of_settings_and_definitions_loads() {
-    let (tomls, yamls) = (blocks("toml"), blocks("yaml"));
+    let (tomls, yamls) = (page().blocks("toml"), page().blocks("yaml"));
     assert_eq!((tomls.len(), yamls.len()), (3, 3));
     for text in &tomls {
         assert_eq!(settings(text).accounts().iter().count(), 1, "{text}");
@@ -77,22 +54,6 @@ fn every_example_of_settings_and_definitions_loads() {
     ] {
         config(&definitions(yaml), &settings(toml), Arc::new(One(KEY))).unwrap();
     }
-}
-
-/// Lists the keys of a struct in a document, with those of the structs below it.
-fn keys(document: &Value, of: &Value, before: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (key, of) in of["properties"].as_object().unwrap() {
-        found.insert(format!("{before}{key}"));
-        let refers = [&of["$ref"], &of["anyOf"][0]["$ref"], &of["items"]["$ref"]];
-        for name in refers.into_iter().filter_map(Value::as_str) {
-            let below = &document["$defs"][name.strip_prefix("#/$defs/").unwrap()];
-            if below["properties"].is_object() && before.is_empty() {
-                found.append(&mut keys(document, below, &format!("{key}.")));
-            }
-        }
-    }
-    found
 }
 
 #[test]
@@ -108,8 +69,8 @@ fn every_key_is_on_the_page_with_its_default_and_no_other() {
         ("## The account", &account, &account),
         ("## The notification", &options, of_options),
     ] {
-        let expected = keys(document, of, "");
-        let rows = rows(heading);
+        let expected = keys(document, of);
+        let rows = page().rows(heading);
         let named: BTreeSet<String> = rows
             .iter()
             .map(|row| row[0].trim_matches('`').to_owned())
@@ -132,10 +93,10 @@ fn every_key_is_on_the_page_with_its_default_and_no_other() {
 
 /// Lowers a message for the longer example's first notification.
 fn of_example(phase: TerminalPhase, action: Action, message: &Message) -> Value {
-    let definitions = definitions(&blocks("yaml")[2]);
+    let definitions = definitions(&page().blocks("yaml")[2]);
     let workflow = definitions.workflows().next().unwrap();
     let notification: &Notification = &workflow.notifications()[0];
-    let settings = settings(&blocks("toml")[0]);
+    let settings = settings(&page().blocks("toml")[0]);
     let id = "pagerduty.default".parse().unwrap();
     let account = settings.accounts().get(&id).unwrap();
     json_of(&payload(
@@ -154,7 +115,7 @@ fn the_bodies_on_the_page_are_those_that_are_sent() {
         of_example(TerminalPhase::Succeeded, Action::Close, &success()),
         of_example(TerminalPhase::Succeeded, Action::Send, &success()),
     ];
-    let shown = blocks("json");
+    let shown = page().blocks("json");
     assert_eq!(shown.len(), sent.len());
     for (shown, sent) in shown.iter().zip(&sent) {
         let shown: Value = serde_json::from_str(shown).unwrap();
@@ -181,7 +142,7 @@ async fn outcome(reply: Reply) -> String {
 
 #[tokio::test]
 async fn every_answer_on_the_page_comes_to_what_the_page_says() {
-    let rows = rows("## What answers mean");
+    let rows = page().rows("## What answers mean");
     assert_eq!(rows.len(), 9);
     for row in rows {
         for status in row[0].split(", ") {

@@ -9,7 +9,7 @@ use super::*;
 async fn check(account: &dyn Account, secret: &str) -> Vec<(String, String, String)> {
     let transport = connect(account, secret);
     let clock = Fixed(now());
-    let stages = transport.check(&DeliveryContext::new(1, &clock)).await;
+    let stages = transport.check(&DeliveryContext::new(1, &clock), &[]).await;
     assert!(!format!("{stages:?}").contains("hunter2"), "{stages:?}");
     let row = |stage: Stage| {
         let came = stage.outcome.as_ref().map_or("ok".to_owned(), class);

@@ -45,6 +45,20 @@ fn by_token() -> Fixture {
             "not_delivered throttled 3600s account",
         )
         .answer(Reply::new(429), "not_delivered throttled 30s")
+        .answer(
+            Reply::new(429).header("retry-after", "17"),
+            "not_delivered throttled 17s lane",
+        )
+        .answer(Reply::json(200, &json!({"ok": false})), "rejected payload")
+        .answer(Reply::json(200, &json!({})), "unknown protocol")
+        .answer(
+            Reply::new(200).body("<html>log in</html>"),
+            "unknown protocol",
+        )
+        .answer(
+            Reply::new(502).body("<html>Bad Gateway</html>"),
+            "not_delivered unavailable",
+        )
         .answer(refusal("internal_error"), "not_delivered unavailable")
         .answer(refusal("fatal_error"), "unknown unavailable")
         .answer(refusal("invalid_auth"), "rejected auth account")
@@ -106,6 +120,11 @@ fn by_webhook() -> Fixture {
         .answer(refusal(404, "no_service"), "rejected destination")
         .answer(refusal(410, "channel_is_archived"), "rejected destination")
         .answer(refusal(429, ""), "not_delivered throttled 30s")
+        .answer(
+            Reply::new(429).header("retry-after", "17"),
+            "not_delivered throttled 17s lane",
+        )
+        .answer(refusal(200, "<html>log in</html>"), "unknown protocol")
         .answer(refusal(500, "rollup_error"), "not_delivered unavailable");
     common()
         .notification(json!({"to": "#data-alerts", "mention": "here"}))

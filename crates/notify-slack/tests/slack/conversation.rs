@@ -127,6 +127,20 @@ fn an_edit_leaves_nothing_of_what_was_there() {
     assert_eq!(talk.call(Action::Open, None).get("attachments"), None);
 }
 
+#[test]
+fn blocks_of_ones_own_speak_of_the_phases_that_are_named() {
+    let blocks = json!([{"type": "divider"}]);
+    for options in [json!({"update": true}), json!({"thread": "workflow"})] {
+        let mut options = options;
+        options["blocks"] = blocks.clone();
+        let talk = Talk::of(&options);
+        assert_eq!(talk.call(Action::Open, None)["blocks"], blocks);
+        let end = talk.call(Action::Close, Some(&first()));
+        assert_eq!(end["blocks"][0]["type"], "header", "{options}");
+        assert_eq!(end["attachments"][0]["color"], "#28a745");
+    }
+}
+
 #[tokio::test]
 async fn an_edit_that_is_refused_for_its_form_is_text_and_nothing_else() {
     let options = json!({"update": true});

@@ -7,6 +7,7 @@ mod check;
 mod conformance;
 mod conversation;
 mod differences;
+mod example;
 mod lowered;
 mod page;
 mod recipients;

@@ -2,42 +2,19 @@
 //! the program.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use notify_config::{Definitions, Settings, Source, Variables, config};
 use notify_core::schema as json_schema;
 use notify_core::slack::{MAX_MENTIONS, MAX_RAW_BLOCKS, MAX_RAW_SIZE, SlackOptions};
+use notify_testkit::page::{Page, keys};
 
 use super::*;
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers/slack.md");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// Lists the blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let page = page();
-    let blocks = page.split(&fence).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-/// Lists the rows of the table under a heading, each as its cells.
-fn rows(heading: &str) -> Vec<Vec<String>> {
-    let page = page();
-    let (_, section) = page.split_once(&format!("\n{heading}\n")).unwrap();
-    let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
-    lines
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
-        })
-        .collect()
+fn page() -> Page {
+    Page::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/providers/slack.md"
+    ))
 }
 
 fn registry() -> Registry {
@@ -51,7 +28,7 @@ fn settings(text: &str) -> Settings {
 
 #[test]
 fn every_example_of_settings_and_definitions_loads() {
-    let (tomls, yamls) = (blocks("toml"), blocks("yaml"));
+    let (tomls, yamls) = (page().blocks("toml"), page().blocks("yaml"));
     assert_eq!((tomls.len(), yamls.len()), (3, 6));
     let accounts: Vec<_> = tomls
         .iter()
@@ -66,30 +43,16 @@ fn every_example_of_settings_and_definitions_loads() {
         let secrets = Arc::new(One(TOKEN.to_owned()));
         config(&definitions, &settings(&tomls[0]), secrets).unwrap();
     }
-    let manifest: Value = serde_json::from_str(&blocks("json")[0]).unwrap();
+    let manifest: Value = serde_json::from_str(&page().blocks("json")[0]).unwrap();
     let scopes = manifest["oauth_config"]["scopes"]["bot"]
         .as_array()
         .unwrap();
-    let listed = rows("5. Try it: `notify test slack.prod --to \"#data-alerts\"`.");
+    let listed = page().rows("5. Try it: `notify test slack.prod --to \"#data-alerts\"`.");
     let listed: String = listed.into_iter().map(|row| row[0].clone()).collect();
     for scope in scopes {
         let scope = format!("`{}`", scope.as_str().unwrap());
         assert!(listed.contains(&scope), "{scope}");
     }
-}
-
-/// Lists the keys of a struct in a document, with those of its table `tls`.
-fn keys(document: &Value) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (key, of) in document["properties"].as_object().unwrap() {
-        found.insert(key.clone());
-        let name = of["anyOf"][0]["$ref"].as_str().filter(|_| key == "tls");
-        if let Some(name) = name.and_then(|name| name.strip_prefix("#/$defs/")) {
-            let below = document["$defs"][name]["properties"].as_object().unwrap();
-            found.extend(below.keys().map(|below| format!("{key}.{below}")));
-        }
-    }
-    found
 }
 
 fn named(rows: &[Vec<String>]) -> BTreeSet<String> {
@@ -102,8 +65,8 @@ fn every_key_and_every_option_is_on_the_page_with_its_default_and_no_other() {
     let mut generator = json_schema::generator();
     let section = DESCRIPTOR.account_schema(&mut generator);
     let document = json_schema::whole(generator, section);
-    let account = rows("## The account");
-    assert_eq!(named(&account), keys(&document));
+    let account = page().rows("## The account");
+    assert_eq!(named(&account), keys(&document, &document));
     for row in &account {
         let key = row[0].trim_matches('`');
         if let Some(default) = document["properties"][key].get("default") {
@@ -114,8 +77,12 @@ fn every_key_and_every_option_is_on_the_page_with_its_default_and_no_other() {
     }
     let generator = json_schema::generator();
     let document = json!(generator.into_root_schema_for::<SlackOptions>());
-    assert_eq!(named(&rows("## The notification")), keys(&document));
+    assert_eq!(
+        named(&page().rows("## The notification")),
+        keys(&document, &document)
+    );
     let page = page();
+    let page = page.text();
     assert!(page.contains(&format!("a list of up to {MAX_MENTIONS}")));
     assert!(page.contains(&format!("at most {MAX_RAW_BLOCKS}, that each")));
     assert!(page.contains("at most 11,000 characters") && MAX_RAW_SIZE == 11_000);
@@ -123,7 +90,7 @@ fn every_key_and_every_option_is_on_the_page_with_its_default_and_no_other() {
 
 #[test]
 fn every_form_of_recipient_on_the_page_is_one() {
-    for row in rows("## Recipients") {
+    for row in page().rows("## Recipients") {
         for form in row[0].split(", ") {
             let form = form.trim_matches('`').trim_matches('"');
             assert!(form.parse::<SlackRecipient>().is_ok(), "{form}");
@@ -145,7 +112,7 @@ fn step(answered: &str) -> Step {
 
 #[tokio::test]
 async fn every_answer_on_the_page_comes_to_what_the_page_says() {
-    let rows = rows("## What answers mean");
+    let rows = page().rows("## What answers mean");
     assert_eq!(rows.len(), 12);
     for row in rows {
         for answered in row[0].split(", ") {
@@ -168,7 +135,7 @@ async fn every_answer_on_the_page_comes_to_what_the_page_says() {
 #[tokio::test]
 async fn every_code_that_the_page_mends_is_explained_by_the_account_too() {
     let account = token_account("https://slack.com/api/");
-    for row in rows("## Troubleshooting") {
+    for row in page().rows("## Troubleshooting") {
         for code in row[0].split(", ") {
             let code = code.trim_matches('`');
             let (outcome, _) = by_token("#data-alerts", vec![refusal(code), refusal(code)]).await;
@@ -180,6 +147,7 @@ async fn every_code_that_the_page_mends_is_explained_by_the_account_too() {
 #[test]
 fn every_picture_on_the_page_is_there_and_no_other_is() {
     let page = page();
+    let page = page.text();
     let pictures = page.split("](slack/").skip(1);
     let shown: BTreeSet<_> = pictures
         .map(|rest| rest.split(')').next().unwrap())

@@ -1,6 +1,7 @@
 //! Whom messages reach, and how Slack is asked for people.
 
-use notify_core::{Code, Outcome, Reason};
+use notify_config::{Definitions, Settings, Source, Variables, config};
+use notify_core::{Code, Outcome, Reason, Scope};
 
 use super::*;
 
@@ -153,6 +154,35 @@ fn what_slack_ignores_at_a_webhook_is_refused_when_it_is_declared() {
 }
 
 #[test]
+fn a_wrong_option_is_told_once_and_at_its_key() {
+    let toml = "[accounts.slack.prod]\ndefault = true\ntoken = { env = \"T\" }\n\
+                [accounts.slack.hook]\nwebhook_url = { env = \"H\" }\n";
+    let table = [
+        ("account: hook, thread: workflow, update: true", "thread"),
+        ("account: hook, username: etl-bot", "username"),
+        ("broadcast: true", "broadcast"),
+        (
+            "icon_emoji: \":a:\", icon_url: \"https://example.com/a.png\"",
+            "icon_url",
+        ),
+    ];
+    let none = Variables::of([("", ""); 0]);
+    let registry = Registry::of([DESCRIPTOR]).unwrap();
+    let settings = Settings::parse_with(&registry, "notify.toml", toml, &none).unwrap();
+    for (options, expected) in table {
+        let yaml = format!(
+            "workflow: w\nnotifications:\n  - phases: failed\n    \
+             slack: {{to: [\"#a\", \"#b\"], {options}}}\n"
+        );
+        let source = Source::new("workflow.yaml", &yaml);
+        let definitions = Definitions::parse_with(&registry, [source], &none).unwrap();
+        let found = config(&definitions, &settings, Arc::new(One(TOKEN.to_owned()))).unwrap_err();
+        let seen: Vec<&str> = found.iter().map(|one| &yaml[one.span().unwrap()]).collect();
+        assert_eq!(seen, [expected], "{options}");
+    }
+}
+
+#[test]
 fn options_that_contradict_each_other_are_refused() {
     let account = token_account("https://slack.com/api/");
     let icon = "https://example.com/a.png";
@@ -184,4 +214,36 @@ fn what_is_unwise_is_warned_about_at_its_place() {
     let warnings = account(&section).warnings();
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].path.to_string(), "tls.insecure_skip_verify");
+}
+
+#[tokio::test]
+async fn a_scope_that_one_recipient_needs_holds_that_one_and_no_other() {
+    let missing = |needed: &str| {
+        let refused = json!({"ok": false, "error": "missing_scope", "needed": needed});
+        answer(200, &refused.to_string())
+    };
+    let table = [
+        ("jane@example.com", "users:read.email", Scope::Lane),
+        ("U024BE7LH", "im:write", Scope::Lane),
+        ("#a", "chat:write.customize", Scope::Lane),
+        ("#a", "chat:write", Scope::Account),
+    ];
+    for (to, needed, expected) in table {
+        let (outcome, _) = by_token(to, vec![missing(needed)]).await;
+        let Outcome::Rejected { reason, scope, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!((reason, scope), (Reason::Auth, expected), "{to} {needed}");
+    }
+    let (outcome, _) = by_token("jane@example.com", vec![refusal("invalid_auth")]).await;
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Rejected {
+                scope: Scope::Account,
+                ..
+            }
+        ),
+        "a token that is nobody's serves nobody"
+    );
 }

@@ -42,7 +42,8 @@ pub async fn a_lane_is_paused_by_itself(mut bench: Bench) {
     assert_eq!(bench.resume(&[ONE]).await, 3);
     bench.restart();
     let [new] = bench.tell(run(3), [to("a")]).await;
-    assert_eq!(ids(&bench.claim(claim()).await), [first, waits, later, new]);
+    assert_eq!(bench.attempt(delivered()).await.id, first);
+    assert_eq!(ids(&bench.claim(claim()).await), [waits, later, new]);
 }
 
 pub async fn what_was_on_the_wire_when_its_lane_was_paused_is_held_too(bench: Bench) {
@@ -132,7 +133,26 @@ pub async fn who_resumes_an_account_opens_the_lanes_of_what_was_held(bench: Benc
         .pause();
     bench.settle(&leased[4], came).await;
     assert_eq!(bench.resume(&[ONE]).await, 5);
-    assert_eq!(bench.claim(claim()).await.len(), 5, "neither shut nor quiet");
+    assert_eq!(bench.attempt(delivered()).await.tries, 1, "it is not shut");
+    assert_eq!(bench.claim(claim()).await.len(), 4);
+}
+
+pub async fn what_is_set_free_goes_one_at_a_time_until_one_is_answered(mut bench: Bench) {
+    let told = (0..4).map(|number| to(number).lane("lane")).collect();
+    let told = bench.tell_all(vec![(run(1), told)]).await.concat();
+    let one_refused = async |bench: &Bench| {
+        let leased = bench.claim_one(claim()).await;
+        assert!(bench.claim(claim()).await.is_empty(), "the others wait for its answer");
+        bench.settle(&leased, refused().pause_lane()).await;
+        assert_eq!(bench.states(&told).await, [Held; 4]);
+        leased.tries
+    };
+    bench.settle(&bench.claim(claim().most_per_lane(1)).await[0], refused().pause_lane()).await;
+    for tries in 1..4 {
+        assert_eq!(bench.resume(&[ONE]).await, 4);
+        bench.restart();
+        assert_eq!(one_refused(&bench).await, tries);
+    }
 }
 
 pub async fn what_was_on_the_wire_when_its_account_was_paused_is_held_too(bench: Bench) {

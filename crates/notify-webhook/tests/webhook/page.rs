@@ -1,45 +1,22 @@
 //! The provider's page: every key, every example and every answer on it is held against the program.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 
 use notify_config::{Definitions, Settings, Source, Variables, config};
 use notify_core::{AccountId, Registry, schema};
+use notify_testkit::page::{Page, keys};
 use notify_webhook::{DESCRIPTOR, FIELDS, MAX_BODY, MAX_FIELDS, MAX_TEMPLATE};
 use serde_json::{Value, json};
 
 use crate::server::{Server, Step};
 use crate::{Fixed, Request, Vault, account, class, deliver, event, message, payload};
 
-fn page() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers/webhook.md");
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// Lists the blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
-    let fence = format!("```{language}\n");
-    let page = page();
-    let blocks = page.split(&fence).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-/// Lists the rows of the table under a heading, each as its cells.
-fn rows(heading: &str) -> Vec<Vec<String>> {
-    let page = page();
-    let (_, section) = page.split_once(&format!("{heading}\n")).unwrap();
-    let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
-    lines
-        .skip(1)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
-        })
-        .collect()
+fn page() -> Page {
+    Page::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/providers/webhook.md"
+    ))
 }
 
 fn registry() -> Registry {
@@ -53,7 +30,7 @@ fn settings(text: &str) -> Settings {
 
 #[test]
 fn every_example_of_settings_and_definitions_loads() {
-    let (tomls, yamls) = (blocks("toml"), blocks("yaml"));
+    let (tomls, yamls) = (page().blocks("toml"), page().blocks("yaml"));
     assert_eq!((tomls.len(), yamls.len()), (4, 2));
     for text in &tomls {
         assert_eq!(settings(text).accounts().iter().count(), 1, "{text}");
@@ -67,22 +44,6 @@ fn every_example_of_settings_and_definitions_loads() {
     }
 }
 
-/// Lists the keys of a struct in a document, with those of the structs below it.
-fn keys(document: &Value, of: &Value, before: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (key, of) in of["properties"].as_object().unwrap() {
-        found.insert(format!("{before}{key}"));
-        let refers = [&of["$ref"], &of["anyOf"][0]["$ref"]];
-        for name in refers.into_iter().filter_map(Value::as_str) {
-            let below = &document["$defs"][name.strip_prefix("#/$defs/").unwrap()];
-            if below["properties"].is_object() && before.is_empty() {
-                found.append(&mut keys(document, below, &format!("{key}.")));
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn every_key_is_on_the_page_with_its_default_and_no_other() {
     let mut generator = schema::generator();
@@ -90,8 +51,8 @@ fn every_key_is_on_the_page_with_its_default_and_no_other() {
     let document = schema::whole(generator, section);
     let endpoint = &document["$defs"]["WebhookEndpoint"];
     for (heading, of) in [("## The account", &document), ("## An endpoint", endpoint)] {
-        let expected = keys(&document, of, "");
-        let rows = rows(heading);
+        let expected = keys(&document, of);
+        let rows = page().rows(heading);
         let named: BTreeSet<String> = rows
             .iter()
             .map(|row| row[0].trim_matches('`').to_owned())
@@ -112,15 +73,15 @@ fn every_key_is_on_the_page_with_its_default_and_no_other() {
 
 #[test]
 fn every_field_is_on_the_page_and_no_other() {
-    let rows = rows("### A body of one's own");
+    let rows = page().rows("### A body of one's own");
     let named: Vec<(&str, &str)> = rows
         .iter()
         .map(|row| (row[0].trim_matches('`'), row[1].as_str()))
         .collect();
     assert_eq!(named, FIELDS);
     let bounds = format!("at most {MAX_FIELDS} fields and 16,384 bytes");
-    assert!(page().contains(&bounds) && MAX_TEMPLATE == 16_384);
-    assert!(page().contains("at most 65,536 bytes") && MAX_BODY == 65_536);
+    assert!(page().text().contains(&bounds) && MAX_TEMPLATE == 16_384);
+    assert!(page().text().contains("at most 65,536 bytes") && MAX_BODY == 65_536);
 }
 
 #[test]
@@ -131,7 +92,7 @@ fn the_bodies_on_the_page_are_those_that_are_sent() {
         let account = settings.accounts().get(&id).unwrap();
         payload(&**account, name, &event(), &message())
     };
-    let (tomls, shown) = (blocks("toml"), blocks("json"));
+    let (tomls, shown) = (page().blocks("toml"), page().blocks("json"));
     let sent = [of_settings(&tomls[0], "ci"), of_settings(&tomls[2], "chat")];
     assert_eq!(shown.len(), sent.len());
     for (shown, sent) in shown.iter().zip(&sent) {
@@ -147,7 +108,7 @@ async fn the_request_on_the_page_is_the_one_that_is_sent() {
     let section = json!({"endpoints": {"ci": {"url": server.url("/hook"), "mode": "binary"}}});
     deliver(&*account(&section), "ci", &Vault::default(), &Fixed).await;
     let request = Request::of(&server.requests().await[0]);
-    let shown = blocks("http").remove(0);
+    let shown = page().blocks("http").remove(0);
     let mut lines = shown.lines();
     assert_eq!(lines.next(), Some(request.line.as_str()));
     let shown: BTreeSet<String> = lines.map(str::to_owned).collect();
@@ -162,7 +123,7 @@ async fn the_request_on_the_page_is_the_one_that_is_sent() {
 
 #[tokio::test]
 async fn every_answer_on_the_page_comes_to_what_the_page_says() {
-    let rows = rows("## What answers mean");
+    let rows = page().rows("## What answers mean");
     assert_eq!(rows.len(), 8);
     for row in rows {
         for status in row[0].split(", ") {

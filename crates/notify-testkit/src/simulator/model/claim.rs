@@ -319,6 +319,7 @@ impl Model {
                     lane.may_be_held = false;
                     lane.gate_min = lane.gate_min.min(now);
                     lane.silent_min = 0;
+                    lane.silent_max = lane.silent_max.max(settle::SILENT_ATTEMPTS);
                     freed = true;
                 }
             }
@@ -336,6 +337,10 @@ impl Model {
                 .map(|(id, _)| *id)
                 .collect();
             for id in held {
+                // What was surely held leaves no doubt: its lane is tried with one delivery.
+                let lane = self.deliveries[&id].lane;
+                self.lanes[lane].silent_min = settle::SILENT_ATTEMPTS;
+                self.lanes[lane].silent_max = settle::SILENT_ATTEMPTS;
                 self.due_at(id, now);
             }
             // What became pending while its account was paused may have been held as well.
