@@ -410,6 +410,19 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
+/// Walks a list, or the one thing that stands in its place, each with its path.
+pub(crate) fn items(value: &Value) -> Vec<(Path, &Value)> {
+    let root = Path::root();
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => {
+            let place = |(index, item)| (root.then(index), item);
+            items.iter().enumerate().map(place).collect()
+        }
+        one => vec![(root, one)],
+    }
+}
+
 /// Names a value's type as its author would.
 pub(crate) fn name_of(value: &Value) -> &'static str {
     match value {

@@ -329,19 +329,9 @@ fn load_name(value: &Value) -> Result<WorkflowName, Problems> {
 
 fn load_phases(value: &Value) -> Result<Phases, Problems> {
     let root = Path::root();
-    let items: &[Value] = match value {
-        Value::Array(items) => items,
-        Value::Null => &[],
-        one => std::slice::from_ref(one),
-    };
     let mut problems = Problems::none();
     let mut phases = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let place = if value.is_array() {
-            root.then(index)
-        } else {
-            root.clone()
-        };
+    for (place, item) in load::items(value) {
         let text = match item {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),

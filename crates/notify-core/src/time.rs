@@ -205,6 +205,18 @@ impl FromStr for Span {
 pub struct Timeout(Duration);
 
 impl Timeout {
+    /// Takes a duration, for a section that says what is wrong with it beside its other problems.
+    ///
+    /// # Errors
+    ///
+    /// When it is shorter than a second or longer than a minute.
+    pub fn checked(Span(timeout): Span) -> Result<Self, Malformed> {
+        if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&timeout) {
+            return Ok(Self(timeout));
+        }
+        Err(Malformed::new("out of bounds").help("write a timeout from `1s` to `60s`"))
+    }
+
     /// Returns how long a provider's client waits for one answer.
     pub const fn request(self) -> Duration {
         self.0
@@ -227,12 +239,8 @@ impl Default for Timeout {
 impl TryFrom<Span> for Timeout {
     type Error = Malformed;
 
-    fn try_from(Span(timeout): Span) -> Result<Self, Malformed> {
-        if (Duration::from_secs(1)..=Duration::from_mins(1)).contains(&timeout) {
-            return Ok(Self(timeout));
-        }
-        let why = Malformed::new("out of bounds").help("write a timeout from `1s` to `60s`");
-        Err(Malformed::new(why.in_serde()))
+    fn try_from(timeout: Span) -> Result<Self, Malformed> {
+        Self::checked(timeout).map_err(|why| Malformed::new(why.in_serde()))
     }
 }
 

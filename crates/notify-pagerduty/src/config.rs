@@ -7,7 +7,7 @@ use notify_core::content::Severity;
 use notify_core::pagerduty::{PagerDutyText, PagerDutyUrl};
 use notify_core::problem::nearest;
 use notify_core::schema::pattern;
-use notify_core::time::Span;
+use notify_core::time::{Span, Timeout};
 use notify_core::{
     Code, Malformed, PagerDutyService, Path, Problem, Problems, SecretRef, TerminalPhase,
 };
@@ -164,12 +164,9 @@ impl Config {
         if let Some(tls) = &self.tls {
             problems.absorb(&root.then("tls"), tls.validate());
         }
-        let bounds = Duration::from_secs(1)..=Duration::from_mins(1);
-        if !bounds.contains(&self.timeout.0) {
-            problems.push(
-                Problem::new(Code::WRONG_VALUE, root.then("timeout"), "out of bounds")
-                    .help("write a timeout from `1s` to `60s`"),
-            );
+        if let Err(why) = Timeout::checked(self.timeout) {
+            let place = root.then("timeout");
+            problems.push(Problem::malformed(Code::WRONG_VALUE, place, why));
         }
         let own_url = self.base_url.is_some();
         let base_url = self
@@ -235,6 +232,7 @@ fn check_name(name: &str) -> Result<(), Malformed> {
 #[cfg(test)]
 mod tests {
     use notify_core::{Code, schema};
+    use notify_testkit::section::expect;
     use serde_json::{Value, json};
 
     use crate::DESCRIPTOR;
@@ -242,18 +240,7 @@ mod tests {
     /// Loads a section and gives the places and codes of what is wrong with it.
     #[track_caller]
     fn check(section: &Value, expected: &[(&str, Code)]) {
-        let loaded = DESCRIPTOR.load_account("pagerduty.default".parse().unwrap(), section);
-        let problems = loaded.err().unwrap_or_default();
-        let seen: Vec<_> = problems
-            .iter()
-            .map(|problem| (problem.path.to_string(), problem.code))
-            .collect();
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(path, code)| ((*path).to_owned(), *code))
-            .collect();
-        assert_eq!(seen, expected, "{section}: {problems}");
-        assert!(!problems.to_string().contains("hunter2"), "{problems}");
+        expect(&DESCRIPTOR, "pagerduty.default", section, expected);
         // No schema knows how long a duration is, or where an address leads.
         let unseen = [
             "timeout",
@@ -262,9 +249,7 @@ mod tests {
             "client_url",
             "tls.ca_file",
         ];
-        let seen = seen
-            .iter()
-            .any(|(path, _)| !unseen.contains(&path.as_str()));
+        let seen = expected.iter().any(|(path, _)| !unseen.contains(path));
         let by_schema = validator().is_valid(section);
         assert!(
             by_schema == expected.is_empty() || (by_schema && !seen),

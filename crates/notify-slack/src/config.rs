@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use notify_core::slack::{Emoji, IconUrl, Username};
-use notify_core::time::Span;
+use notify_core::time::{Span, Timeout};
 use notify_core::{AccountId, Code, Path, Problem, Problems, SecretRef, SlackRecipient};
 use notify_http::{BaseUrl, ProxyConfig, TlsConfig};
 use schemars::JsonSchema;
@@ -76,12 +76,9 @@ impl Config {
     pub(crate) fn validate(self, id: AccountId) -> Result<SlackAccount, Problems> {
         let mut problems = Problems::none();
         let root = Path::root();
-        let bounds = Duration::from_secs(1)..=Duration::from_mins(1);
-        if !bounds.contains(&self.timeout.0) {
-            problems.push(
-                Problem::new(Code::WRONG_VALUE, root.then("timeout"), "out of bounds")
-                    .help("write a timeout from `1s` to `60s`"),
-            );
+        if let Err(why) = Timeout::checked(self.timeout) {
+            let place = root.then("timeout");
+            problems.push(Problem::malformed(Code::WRONG_VALUE, place, why));
         }
         if self.icon_emoji.is_some() && self.icon_url.is_some() {
             problems.push(two_icons(root.then("icon_url")));
@@ -218,6 +215,7 @@ pub(crate) fn two_icons(place: Path) -> Problem {
 #[cfg(test)]
 mod tests {
     use notify_core::{Code, schema};
+    use notify_testkit::section::expect;
     use serde_json::{Value, json};
 
     use crate::DESCRIPTOR;
@@ -225,23 +223,10 @@ mod tests {
     /// Loads a section and gives the places and codes of what is wrong with it.
     #[track_caller]
     fn check(section: &Value, expected: &[(&str, Code)]) {
-        let loaded = DESCRIPTOR.load_account("slack.prod".parse().unwrap(), section);
-        let problems = loaded.err().unwrap_or_default();
-        let seen: Vec<_> = problems
-            .iter()
-            .map(|problem| (problem.path.to_string(), problem.code))
-            .collect();
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(path, code)| ((*path).to_owned(), *code))
-            .collect();
-        assert_eq!(seen, expected, "{section}: {problems}");
-        assert!(!problems.to_string().contains("hunter2"), "{problems}");
+        expect(&DESCRIPTOR, "slack.prod", section, expected);
         // No schema knows how long a duration is, or where an address leads.
         let unseen = ["timeout", "base_url", "tls.ca_file"];
-        let seen = seen
-            .iter()
-            .any(|(path, _)| !unseen.contains(&path.as_str()));
+        let seen = expected.iter().any(|(path, _)| !unseen.contains(path));
         let by_schema = validator().is_valid(section);
         assert!(
             by_schema == expected.is_empty() || (by_schema && !seen),

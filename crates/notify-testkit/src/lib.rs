@@ -13,6 +13,7 @@ pub mod fake;
 pub mod outbox;
 pub mod page;
 pub mod provider;
+pub mod section;
 pub mod simulator;
 
 pub use crate::clock::HandClock;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use notify_core::schema::pattern;
-use notify_core::time::Span;
+use notify_core::time::{Span, Timeout};
 use notify_core::{Code, Path, Problem, Problems};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -58,12 +58,9 @@ impl Config {
     pub(crate) fn validate(self) -> Result<WebhookAccount, Problems> {
         let mut problems = Problems::none();
         let root = Path::root();
-        let bounds = Duration::from_secs(1)..=Duration::from_mins(1);
-        if !bounds.contains(&self.timeout.0) {
-            problems.push(
-                Problem::new(Code::WRONG_VALUE, root.then("timeout"), "out of bounds")
-                    .help("write a timeout from `1s` to `60s`"),
-            );
+        if let Err(why) = Timeout::checked(self.timeout) {
+            let place = root.then("timeout");
+            problems.push(Problem::malformed(Code::WRONG_VALUE, place, why));
         }
         if self.endpoints.is_empty() && !self.allow_url_recipients {
             problems.push(
@@ -97,6 +94,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use notify_core::{Place, schema};
+    use notify_testkit::section::expect;
     use serde_json::{Value, json};
 
     use super::*;
@@ -105,19 +103,7 @@ mod tests {
     /// Loads a section and gives the places and codes of what is wrong with it.
     #[track_caller]
     fn check(section: &Value, expected: &[(&str, Code)]) -> Problems {
-        let loaded = DESCRIPTOR.load_account("webhook.default".parse().unwrap(), section);
-        let problems = loaded.err().unwrap_or_default();
-        let seen: Vec<_> = problems
-            .iter()
-            .map(|problem| (problem.path.to_string(), problem.code))
-            .collect();
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(path, code)| ((*path).to_owned(), *code))
-            .collect();
-        assert_eq!(seen, expected, "{section}: {problems}");
-        assert!(!problems.to_string().contains("hunter2"), "{problems}");
-        problems
+        expect(&DESCRIPTOR, "webhook.default", section, expected)
     }
 
     /// Checks one endpoint; the paths are those below it.

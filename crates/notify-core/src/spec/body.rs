@@ -111,19 +111,11 @@ impl Registry {
         form: Form,
     ) -> (Named, Problems) {
         let root = Path::root();
-        let items: &[Value] = match value {
-            Value::Array(items) => items,
-            Value::Null => &[],
-            one => std::slice::from_ref(one),
-        };
+        let items = load::items(value);
+        let nobody = items.is_empty();
         let mut problems = Problems::none();
         let mut named = Named::default();
-        for (index, item) in items.iter().enumerate() {
-            let place = if value.is_array() {
-                root.then(index)
-            } else {
-                root.clone()
-            };
+        for (index, (place, item)) in items.into_iter().enumerate() {
             let malformed = |why| Problem::malformed(Code::MALFORMED_RECIPIENT, place.clone(), why);
             let text = match item {
                 Value::String(text) => text,
@@ -155,7 +147,7 @@ impl Registry {
                 Err(why) => problems.push(malformed(why)),
             }
         }
-        if items.is_empty() {
+        if nobody {
             let help = "say who is told, in a list; a `#` after a space begins a comment in YAML, so put channels in quotes";
             problems.push(no_recipient(root).help(help));
         }
